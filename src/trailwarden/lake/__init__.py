@@ -1,0 +1,1 @@
+"""The lake: CloudTrail records as columns on local disk, and who reads and writes them."""
