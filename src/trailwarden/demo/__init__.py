@@ -1,0 +1,1 @@
+"""A simulated organisation: the emulator, the scenario, and the story that they tell."""

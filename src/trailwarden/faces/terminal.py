@@ -1,0 +1,86 @@
+"""The terminal: text that cannot harm it, and progress with rate and time left."""
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..progress import Progress, Silent, Task
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+#: Control characters, and the format characters that reorder or hide text.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+
+
+def safe(text: str, *, cap: int = 300) -> str:
+    """Recorded text as a terminal may show it: control characters written out, at most ``cap`` characters.
+
+    Log content is an attacker's: escape sequences, line breaks and text that reorders its surroundings are
+    written as ``\\x1b`` or ``\\u202e``; a cut is marked with ``…``.
+    """
+    shown = _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+    return shown if len(shown) <= cap else shown[: cap - 1] + "…"
+
+
+def width(text: str) -> int:
+    """How many columns a text takes on a terminal."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+class _RichTask:
+    def __init__(self, progress: "RichProgress", task: "TaskID", unit: str) -> None:
+        self._progress, self._task, self._unit = progress, task, unit
+
+    def advance(self, amount: float, *, note: str = "") -> None:
+        """Move the bar; a note replaces the text at its end."""
+        if note:
+            self._progress.update(self._task, advance=amount, note=note)
+        else:
+            self._progress.advance(self._task, amount)
+
+    def total(self, amount: float) -> None:
+        """Set the end of the bar."""
+        self._progress.update(self._task, total=amount)
+
+
+class _TerminalProgress:
+    """Bars on standard error, gone when the work is done."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+
+    @contextmanager
+    def task(self, title: str, *, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        """A bar with what is done, the rate and the time left."""
+        from rich import progress as bars  # noqa: PLC0415
+
+        in_bytes = unit == "bytes"
+        amount = bars.DownloadColumn() if in_bytes else bars.MofNCompleteColumn()
+        speed = (bars.TransferSpeedColumn(),) if in_bytes else ()
+        with bars.Progress(
+            bars.SpinnerColumn(),
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            amount,
+            *speed,
+            bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.fields[note]}", style="dim"),
+            console=self._console,
+            transient=True,
+        ) as shown:
+            yield _RichTask(shown, shown.add_task(title, total=total, note=""), unit)
+
+
+def terminal_progress() -> Progress:
+    """Bars where standard error is a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        return Silent()
+    from rich.console import Console  # noqa: PLC0415
+
+    return _TerminalProgress(Console(stderr=True))

@@ -1,0 +1,111 @@
+"""One installation: its home, and the parts that are opened when they are first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from .errors import SetupError
+from .progress import Progress, Silent
+from .settings import Settings, default_home, load_settings
+
+if TYPE_CHECKING:
+    from .aws.broker import Broker
+    from .lake.store import Lake
+    from .state import State
+
+
+def system_clock() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
+class Installation:
+    """What a tool works with: the lake, the state, AWS, the clock, and whoever watches the progress."""
+
+    def __init__(
+        self,
+        home: Path,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = system_clock,
+        progress: Progress | None = None,
+        zone: tzinfo | None = None,
+    ) -> None:
+        self.home = home
+        self.settings = settings
+        self.now = clock
+        self.progress: Progress = progress or Silent()
+        self.zone = zone or settings.zone
+
+    @classmethod
+    def open(
+        cls,
+        home: Path | str | None = None,
+        *,
+        clock: Callable[[], datetime] = system_clock,
+        progress: Progress | None = None,
+        zone: tzinfo | None = None,
+    ) -> Self:
+        """Open the installation at ``home`` (default: ``TRAILWARDEN_HOME``, else the platform's data folder).
+
+        The folder is created, readable by its owner only. ``zone`` overrides the configured time zone.
+
+        Raises:
+            SetupError: the folder cannot be made.
+            UsageError: its ``config.toml`` is wrong.
+        """
+        path = Path(home).expanduser() if home is not None else default_home()
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SetupError(
+                f"cannot create {path}: {error.strerror}", remedy="set TRAILWARDEN_HOME to a folder that you may write"
+            ) from error
+        return cls(path, load_settings(path), clock=clock, progress=progress, zone=zone)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake of this installation."""
+        from .lake.store import Lake  # noqa: PLC0415
+
+        configured = self.settings.lake.path
+        return Lake.open(Path(configured).expanduser() if configured else self.home / "lake")
+
+    @cached_property
+    def state(self) -> State:
+        """Connections and the rest of the state that is not records."""
+        from .state import State  # noqa: PLC0415
+
+        return State.open(self.home, self.settings.state.url or None)
+
+    @cached_property
+    def broker(self) -> Broker:
+        """Credentials and clients for the connected accounts."""
+        from .aws.broker import Broker  # noqa: PLC0415
+
+        aws = self.settings.aws
+        return Broker(
+            self.state,
+            profile=aws.profile or None,
+            config_file=aws.config_file or None,
+            credentials_file=aws.credentials_file or None,
+            region=aws.region,
+            now=self.now,
+        )
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for name in ("broker", "state", "lake"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None and hasattr(opened, "close"):
+                opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""One query tool a file: the use case itself, no service layer above it."""
