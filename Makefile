@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench clean lock
+.PHONY: help install demo test check format reference bench clean lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ check: install ## Lint, types, import contracts
 format: install ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+reference: install ## Renew docs/cli.md
+	@$(BIN)/python -m trailwarden.faces.reference > docs/cli.md
 
 bench: install ## Measure ingest and search; BENCH_RECORDS sets the size
 	@$(BIN)/python bench/ingest.py --records $(or $(BENCH_RECORDS),200000)

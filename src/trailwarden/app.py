@@ -1,22 +1,28 @@
 """The Python face: an installation with every tool as a method.
 
-    from trailwarden import App
-    from trailwarden.model.event import EventFilter
+from trailwarden import App
+from trailwarden.model.event import EventFilter
 
-    with App.open() as app:
-        page = app.search(EventFilter(user=("john@company.com",)))
+with App.open() as app:
+    page = app.search(EventFilter(user=("john@company.com",)))
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from . import catalog
 from .installation import Installation
+from .tool import Tool
 
 
 class App(Installation):
     """An installation; ``app.search(…)``, ``app.ingest(…)``: one method for each tool, with typed results."""
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """Every tool, by id."""
+        return catalog.tools()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         declared = catalog.tools().get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from .errors import SetupError
 from .progress import Progress, Silent
 from .settings import Settings, default_home, load_settings
+from .tool import Tool
 
 if TYPE_CHECKING:
     from .aws.broker import Broker
@@ -67,6 +68,11 @@ class Installation:
             ) from error
         return cls(path, load_settings(path), clock=clock, progress=progress, zone=zone)
 
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """The tools of this installation, by id; none are known on this floor."""
+        return {}
+
     @cached_property
     def lake(self) -> Lake:
         """The lake of this installation."""
@@ -89,13 +95,17 @@ class Installation:
 
         aws = self.settings.aws
         return Broker(
-            self.state,
+            self.state.connections,
             profile=aws.profile or None,
             config_file=aws.config_file or None,
             credentials_file=aws.credentials_file or None,
             region=aws.region,
             now=self.now,
         )
+
+    def expect_accounts(self) -> None:
+        """Tell the lake which accounts are connected: an answer without their records is incomplete."""
+        self.lake.manifest.expect_accounts({each.account_id: each.label for each in self.state.connections.list()})
 
     def close(self) -> None:
         """Close what was opened."""

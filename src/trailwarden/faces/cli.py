@@ -97,7 +97,7 @@ def opened(format_name: str = "table", zone: tzinfo | None = None) -> Iterator[A
 
 
 def report_failure(error: TrailwardenError, format_name: str) -> None:
-    """Say what failed and the remedy: in words on standard error, and as JSON on standard output where JSON is asked."""
+    """Say what failed and the remedy: on standard error in words, or on standard output as JSON where that is asked."""
     from .terminal import safe  # noqa: PLC0415
 
     suggestions = error.suggestions if isinstance(error, NotUnderstood) else ()
@@ -133,7 +133,7 @@ def plain_type(annotation: Any) -> tuple[Any, Meta | None, bool]:
             return annotation, meta, optional
 
 
-class DurationType(click.ParamType):
+class DurationType(click.ParamType[timedelta]):
     """A duration such as 24h or 7d."""
 
     name = "duration"
@@ -260,6 +260,7 @@ def options_of(parameter: Parameter) -> Iterator[click.Parameter]:
     """The command-line form of one parameter of a tool."""
     annotation, meta, _ = plain_type(parameter.type)
     description = meta.description if meta else None
+    flag = f"--{parameter.name.rstrip('_').replace('_', '-')}"
     extra = (meta.extra if meta else None) or {}
     default = None if parameter.required else parameter.default
     if annotation is EventFilter:
@@ -275,7 +276,7 @@ def options_of(parameter: Parameter) -> Iterator[click.Parameter]:
             )  # fmt: skip
         else:
             yield SectionedOption(
-                f"--{parameter.name.replace('_', '-')}", parameter.name, multiple=True,
+                flag, parameter.name, multiple=True,
                 type=_click_type(item, None), help=description, metavar=extra.get("metavar"),
             )  # fmt: skip
     elif extra.get("argument"):
@@ -284,12 +285,11 @@ def options_of(parameter: Parameter) -> Iterator[click.Parameter]:
             metavar=extra.get("metavar"),
         )  # fmt: skip
     elif annotation is bool:
-        name = parameter.name.replace("_", "-")
-        flags = f"--{name}/--no-{name}" if default else f"--{name}"
+        flags = f"{flag}/--no-{flag[2:]}" if default else flag
         yield SectionedOption(flags, parameter.name, is_flag=True, default=default, help=description)
     else:
         yield SectionedOption(
-            f"--{parameter.name.replace('_', '-')}", parameter.name, required=parameter.required, default=default,
+            flag, parameter.name, required=parameter.required, default=default,
             show_default=default not in (None, ""), type=_click_type(annotation, meta), help=description,
             metavar=extra.get("metavar"),
         )  # fmt: skip
@@ -421,7 +421,7 @@ def build() -> click.Group:
     return root
 
 
-_ORDER = ("ask", "search", "event", "ingest", "accounts", "lake")
+_ORDER = ("ask", "search", "event", "export", "ingest", "accounts", "lake")
 
 
 def _place(tool: Tool) -> tuple[int, tuple[str, ...]]:

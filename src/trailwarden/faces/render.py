@@ -1,12 +1,11 @@
 """Results as people and programs read them: tables, JSON, JSON lines, CSV.
 
 Every recorded text passes through ``safe`` before it reaches a terminal, and CSV cells that a spreadsheet
-would run as a formula are disarmed. Adding a result type is adding one ``rows`` (for CSV and JSON lines)
-and, where a list is not enough, one ``show`` (for the terminal).
+would run as a formula are disarmed. A result is shown by its fields; where that is not enough, ``views``
+registers a ``show`` for its type.
 """
 
 import csv
-import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -16,19 +15,22 @@ from typing import Any
 import msgspec
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..model.event import Event, EventPage
-from ..model.finding import Coverage, Finding
+from ..model.event import EventPage
+from ..model.finding import Coverage, Gap
 from ..model.time import format_duration, format_instant
+from ..tools.accounts_policy import RoleDocument
+from ..tools.event import RawEvents
+from ..tools.export import EventExport
 from .terminal import safe
 
 #: Off a terminal there is no width to fit into.
 UNBOUNDED = 240
+#: Accounts and Regions of like gaps that are named before "and … more".
+_PLACES = 6
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 
 class View(msgspec.Struct, frozen=True):
@@ -58,15 +60,40 @@ def console(*, stderr: bool = False) -> Console:
 
 def write(result: Any, format_name: str, view: View) -> None:
     """Write a result to standard output."""
-    if format_name == "json":
+    from . import views as _views  # noqa: F401, PLC0415 - registers what it shows
+
+    if isinstance(result, EventExport):
+        write_export(result, format_name, view)
+    elif format_name == "json":
         sys.stdout.write(msgspec.json.format(encode(result), indent=2).decode() + "\n")
     elif format_name == "jsonl":
         for row in rows(result):
             sys.stdout.write(encode(row).decode() + "\n")
     elif format_name == "csv":
         write_csv(rows(result), sys.stdout, view)
+    elif isinstance(result, RoleDocument):
+        sys.stdout.write(result.text)
+        console(stderr=True).print(Group(*(Text(f"Note: {note}") for note in result.notes)))
+    elif isinstance(result, RawEvents):
+        for record in result.records:
+            sys.stdout.write(safe_lines(msgspec.json.format(msgspec.json.encode(record), indent=2).decode()) + "\n")
     else:
-        console().print(show(result, view), soft_wrap=False)
+        console().print(show(result, view))
+
+
+def write_export(export: EventExport, format_name: str, view: View) -> None:
+    """Events as they come; the coverage on standard error."""
+    if format_name == "csv":
+        write_csv(export.events, sys.stdout, view)
+    else:
+        for event in export.events:
+            sys.stdout.buffer.write(encode(event) + b"\n")
+    console(stderr=True).print(show_coverage(export.coverage, view))
+
+
+def safe_lines(text: str) -> str:
+    """Text of several lines, each of them safe, none cut."""
+    return "\n".join(safe(line, cap=len(line) * 10 + 1) for line in text.split("\n"))
 
 
 def encode(result: Any) -> bytes:
@@ -141,7 +168,7 @@ def show(result: Any, view: View) -> RenderableType:
     if isinstance(result, (list, tuple)):
         return Group(*(show(item, view) for item in result))
     if isinstance(result, Mapping):
-        return Text(safe(msgspec.json.format(encode(result), indent=2).decode(), cap=100_000).replace("\\n", "\n"))
+        return Text(safe_lines(msgspec.json.format(encode(result), indent=2).decode()))
     return Text(safe(str(result), cap=100_000))
 
 
@@ -157,7 +184,7 @@ def _struct(result: msgspec.Struct, view: View) -> Iterable[RenderableType]:
             lists.append(show_coverage(value, view))
         elif isinstance(value, tuple) and value and isinstance(value[0], msgspec.Struct):
             lists += [Text(), Text(title, style="bold"), table_of(value, view)]
-        elif value is not None and value != () and value != "":
+        elif value is not None and value not in ((), ""):
             pairs.add_row(title, _plain(value, view))
     yield pairs
     yield from lists
@@ -196,160 +223,48 @@ def new_table(*headings: str) -> Table:
     return table
 
 
-@show.register
-def _(page: EventPage, view: View) -> RenderableType:
-    parts: list[RenderableType] = []
-    if page.events:
-        parts.append(events_table(page.events, view))
-    else:
-        parts.append(Text("No events match.", style="bold"))
-    parts += [Text(), totals(page, view)]
-    if page.facets and page.total > 1:
-        parts += [Text(), facets_grid(page)]
-    parts += [Text(), show_coverage(page.coverage, view)]
-    if page.next_cursor:
-        parts.append(Text(f"Next page: the same command with --cursor {page.next_cursor}", style="dim"))
-    return Group(*parts)
-
-
-def totals(page: EventPage, view: View) -> Text:
-    """``Showing 100 of 1,204 events, 54 of them failed, from … to …``."""
-    text = Text()
-    text.append(f"{len(page.events):,} of {page.total:,} events", style="bold")
-    if page.failed:
-        text.append(f", {page.failed:,} of them failed", style="red")
-    if page.first and page.last:
-        text.append(f", from {view.time(page.first)} to {view.time(page.last)} {view.zone_name}")
-    return text
-
-
-def events_table(events: Sequence[Event], view: View) -> Table:
-    """Events, one a row; with details, a second line of what was asked, from where, and why it failed."""
-    several_accounts = len({event.account for event in events}) > 1
-    headings = [f"TIME ({view.zone_name})", *(["ACCOUNT"] if several_accounts else []), "REGION", "ACTION", "WHO"]
-    table = new_table(*headings, "ACCESS KEY", "SOURCE IP", "OUTCOME")
-    table.columns[0].no_wrap = True
-    for event in events:
-        failed = event.outcome == "failure"
-        outcome = Text(safe(event.error_code or "failure", cap=60), style="red") if failed else Text("ok", style="green")
-        action = Text(action_name(event), style="" if event.read_only else "bold")
-        cells = [view.time(event.time), *([event.account or ""] if several_accounts else []), event.region or ""]
-        table.add_row(
-            *(Text(safe(cell, cap=40)) for cell in cells),
-            action,
-            who(event),
-            Text(safe(event.access_key or "", cap=40)),
-            Text(safe(event.source_ip or "", cap=60)),
-            outcome,
-        )
-        if view.details:
-            table.add_row(*([""] * len(cells)), details(event))
-            table.add_section()
-    return table
-
-
-def details(event: Event) -> RenderableType:
-    """The rest of an event: message, request parameters, user agent, id."""
-    lines: list[tuple[str, str]] = []
-    if event.error_message:
-        lines.append(("message", event.error_message))
-    if event.request is not None:
-        lines.append(("request", encode(event.request).decode()))
-    if event.user_agent:
-        lines.append(("agent", event.user_agent))
-    lines.append(("event", event.event_id))
-    return Padding(Text("\n".join(f"{name}: {safe(value, cap=400)}" for name, value in lines), style="dim"), 0)
-
-
-def action_name(event: Event) -> str:
-    """``iam:CreateUser``."""
-    service = (event.source or "").removesuffix(".amazonaws.com")
-    return safe(f"{service}:{event.name or ''}" if service else event.name or "", cap=80)
-
-
-def who(event: Event) -> Text:
-    """The person or workload at the front, the role behind it."""
-    name = event.session_name or event.principal.name or event.principal.arn or event.principal.type or "unknown"
-    text = Text(safe(name, cap=70))
-    if event.session_name and event.role_arn:
-        text.append(f" as {safe(event.role_arn.rsplit('/', 1)[-1], cap=60)}", style="dim")
-    return text
-
-
-def facets_grid(page: EventPage) -> Table:
-    """The most frequent values of each facet, side by side."""
-    shown = {name: values for name, values in page.facets.items() if values and name in _FACET_TITLES}
-    grid = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="bold dim")
-    for name in shown:
-        grid.add_column(_FACET_TITLES[name], no_wrap=True)
-    depth = min(5, max((len(values) for values in shown.values()), default=0))
-    for line in range(depth):
-        cells = []
-        for values in shown.values():
-            if line < len(values):
-                cell = Text(f"{values[line].count:>7,}  ", style="dim")
-                cell.append(safe(values[line].value or "none", cap=38), style="default not dim")
-                cells.append(cell)
-            else:
-                cells.append(Text())
-        grid.add_row(*cells)
-    return grid
-
-
-_FACET_TITLES = {
-    "event": "ACTIONS",
-    "principal": "PRINCIPALS",
-    "source_ip": "SOURCE IPS",
-    "error": "ERRORS",
-    "region": "REGIONS",
-}
-
-
 def show_coverage(coverage: Coverage, view: View) -> RenderableType:
     """What was looked at and what was not: gaps stand out, notes stay in the background."""
     lines: list[Text] = []
     looked = Text("Looked at: ", style="bold")
-    looked.append(f"{_count(len(coverage.accounts), 'account')}, {_count(len(coverage.regions), 'Region')}", "default")
+    looked.append(
+        f"{counted(len(coverage.accounts), 'account')}, {counted(len(coverage.regions), 'Region')}", "default"
+    )
     if coverage.window:
         looked.append(f", {view.time(coverage.window.start)} to {view.time(coverage.window.end)} {view.zone_name}")
     if coverage.fresh_until:
         age = f" ({format_duration(view.now - coverage.fresh_until)} ago)" if view.now else ""
         looked.append(f"; fresh until {view.time(coverage.fresh_until)}{age}")
     lines.append(looked)
-    for gap in coverage.gaps:
-        where = " ".join(part for part in (gap.account, gap.region) if part)
-        text = Text("Not looked at: ", style="bold yellow")
-        text.append(f"{where + ': ' if where else ''}{safe(gap.reason, cap=500)}", style="default")
-        if gap.window:
-            text.append(f" ({view.time(gap.window.start)} to {view.time(gap.window.end)})")
-        if gap.remedy:
-            text.append(f" Remedy: {safe(gap.remedy, cap=300)}", style="dim")
-        lines.append(text)
+    lines += [_gaps(alike, view) for alike in _alike(coverage.gaps)]
     lines += [Text(f"Note: {safe(note, cap=500)}", style="dim") for note in coverage.notes]
     return Group(*lines)
 
 
-def show_findings(findings: Sequence[Finding]) -> RenderableType:
-    """Notable points, the gravest first, each with the ids of records that show it."""
-    table = Table.grid(padding=(0, 2))
-    for finding in findings:
-        text = Text(safe(finding.title, cap=200), style="bold")
-        if finding.detail:
-            text.append(f"\n{safe(finding.detail, cap=500)}", style="not bold")
-        if finding.evidence:
-            ids = ", ".join(dict.fromkeys(safe(each.event_id, cap=80) for each in finding.evidence[:3]))
-            more = f" and {len(finding.evidence) - 3:,} more" if len(finding.evidence) > 3 else ""
-            text.append(f"\nevidence: {ids}{more}", style="not bold dim")
-        table.add_row(Text(finding.severity, style=_SEVERITY_STYLE[finding.severity]), text)
-    return table
+def _alike(gaps: Sequence[Gap]) -> Iterable[list[Gap]]:
+    """Gaps that differ only in where they are, together."""
+    groups: dict[tuple[object, ...], list[Gap]] = {}
+    for gap in gaps:
+        reason = gap.reason if gap.account is None else gap.reason.replace(gap.account, "")
+        groups.setdefault((gap.kind, reason, gap.window, gap.remedy), []).append(gap)
+    return groups.values()
 
 
-def _count(number: int, noun: str) -> str:
+def _gaps(alike: Sequence[Gap], view: View) -> Text:
+    first = alike[0]
+    places = [" ".join(part for part in (gap.account, gap.region) if part) for gap in alike]
+    shown = ", ".join(safe(place, cap=60) for place in places[:_PLACES] if place)
+    more = f" and {len(places) - _PLACES:,} more" if len(places) > _PLACES else ""
+    text = Text("Not looked at: ", style="bold yellow")
+    text.append(f"{shown}{more}: " if shown else "", style="bold default")
+    text.append(safe(first.reason, cap=500), style="not bold default")
+    if first.window:
+        text.append(f" ({view.time(first.window.start)} to {view.time(first.window.end)})", style="not bold default")
+    if first.remedy:
+        text.append(f"\n  Remedy: {safe(first.remedy, cap=500)}", style="not bold dim default")
+    return text
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 account``, ``2,000 accounts``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def as_text(result: Any, view: View) -> str:
-    """What the terminal would show, as plain text."""
-    buffer = io.StringIO()
-    Console(file=buffer, width=UNBOUNDED, markup=False, emoji=False, highlight=False).print(show(result, view))
-    return buffer.getvalue()

@@ -11,12 +11,18 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 Times are UTC without a zone; JSON columns hold the text as recorded.
 """
 
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 FORMAT = 1
+#: Rows in a row group of a part.
+ROW_GROUP = 20_000
 ColumnType = Literal["text", "json", "time", "bool"]
 
 
@@ -89,3 +95,33 @@ COLUMN_NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 def month_folder(lake: Path, month: str) -> Path:
     """Where the parts of a month (``2026-11``) lie."""
     return lake / "events" / f"month={month}"
+
+
+@cache
+def arrow_schema() -> "pa.Schema":
+    """The columns as an Arrow schema."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    types = {"text": pa.string(), "json": pa.string(), "time": pa.timestamp("us"), "bool": pa.bool_()}
+    return pa.schema([pa.field(column.name, types[column.type]) for column in COLUMNS])
+
+
+@cache
+def parquet_options(*, bloom: bool) -> dict[str, Any]:
+    """How parts are written, as options of ``pyarrow.parquet.ParquetWriter``; Bloom filters only where worth it.
+
+    A Bloom filter is sized for one row group: of ids every row has another, of the others about one in eight.
+    """
+    filters = {
+        column.name: {"ndv": ROW_GROUP if column.name == "event_id" else ROW_GROUP // 8, "fpp": 0.01}
+        for column in COLUMNS
+        if column.bloom
+    }
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [column.name for column in COLUMNS if column.dictionary and column.type != "bool"],
+        "write_page_index": True,
+        "store_schema": False,
+        "bloom_filter_options": filters if bloom else None,
+    }

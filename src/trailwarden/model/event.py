@@ -90,9 +90,11 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     @property
     def empty(self) -> bool:
         """Whether every event matches."""
-        return self == EventFilter()
+        return self == EVERYTHING
 
 
+#: The filter that every event passes.
+EVERYTHING = EventFilter()
 #: The fields of EventFilter that hold several values, in the order in which faces offer them.
 VALUE_FIELDS: tuple[str, ...] = tuple(f.name for f in msgspec.structs.fields(EventFilter) if f.default == ())
 #: Error codes that mean "denied access", beside those that end in one of them

@@ -206,6 +206,7 @@ def parse_window(
     Raises:
         UsageError: both ways at once, an unreadable time, or an end before its start.
     """
+    now = now.replace(microsecond=0)  # CloudTrail's own resolution
     if last is not None:
         if start is not None or end is not None:
             raise UsageError("--last and --from/--to exclude each other", remedy="give one of the two")

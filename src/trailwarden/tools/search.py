@@ -1,13 +1,21 @@
 """Search CloudTrail: the lake, and live history where the lake does not reach."""
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from ..installation import Installation
-from ..model.event import EventFilter, EventPage, EventQuery, Order
-from ..model.time import Window
+from ..model.event import EVERYTHING, EventFilter, EventPage, EventQuery, Order
+from ..model.finding import Gap
+from ..model.time import DELIVERY_DELAY, Window
 from ..tool import tool
+
+#: How far back event history is asked where the question names no time.
+DEFAULT_REACH = timedelta(days=1)
 
 Live = Literal["auto", "always", "never"]
 Limit = Annotated[int, Meta(ge=1, le=10_000, description="How many events a page holds at most")]
@@ -21,16 +29,19 @@ Limit = Annotated[int, Meta(ge=1, le=10_000, description="How many events a page
         "trailwarden search --user john@company.com --last 24h",
         "trailwarden search --access-key AKIAIOSFODNN7EXAMPLE --changes --last 7d --details",
         "trailwarden search --ip 203.0.113.0/24 --denied --format csv",
-        "trailwarden search --event 'iam:Create*' --not-user deploy --from 2026-11-01 --to 2026-11-07 --tz Europe/Berlin",
+        "trailwarden search --event 'iam:Create*' --not-user deploy --from 2026-11-01 --to 2026-11-07 --tz +01:00",
     ),
 )
 def search(
     app: Installation,
-    where: EventFilter = EventFilter(),
+    where: EventFilter = EVERYTHING,
     window: Window | None = None,
+    *,
     order: Annotated[Order, Meta(description="Which events come first")] = "newest",
     limit: Limit = 100,
-    cursor: Annotated[str | None, Meta(description="Where the next page starts: next_cursor of the page before")] = None,
+    cursor: Annotated[
+        str | None, Meta(description="Where the next page starts: next_cursor of the page before")
+    ] = None,
     live: Annotated[
         Live,
         Meta(
@@ -38,12 +49,65 @@ def search(
             "always; never"
         ),
     ] = "auto",
-    export: Annotated[bool, Meta(description="All matching events instead of a page (with --format jsonl or csv)")] = False,
 ) -> EventPage:
     """CloudTrail events that match, with totals, the most frequent values, and the coverage of the answer.
 
     Without a window, everything that the lake holds is searched. Values match whole and without regard to
     case for names.
     """
+    from ..lake.query import search as search_lake  # noqa: PLC0415
+
     query = EventQuery(where=where, window=window, order=order, limit=limit)
-    return answer(app, query, cursor=cursor, live=live)
+    # Later pages go on with what the first one fetched.
+    gaps, notes = live_history(app, query, live) if cursor is None else ((), ())
+    page = search_lake(app.lake, query, now=app.now(), cursor=cursor)
+    return msgspec.structs.replace(page, coverage=page.coverage.with_gaps(gaps, notes))
+
+
+def live_history(app: Installation, query: EventQuery, live: Live) -> tuple[Iterable[Gap], Iterable[str]]:
+    """Fetch into the lake what event history holds of the query and the lake does not: gaps and notes.
+
+    ``auto`` asks for an account without an archive, and for the time since an archive's newest record where
+    the query reaches into it. Without a window, event history is asked for the last day.
+    """
+    connected = {each: label for each, label in app.lake.manifest.expected_accounts().items() if _wanted(query, each)}
+    if live == "never" or not connected:
+        return (), ()
+    now = app.now()
+    archived = {} if live == "always" else _archived_until(app)
+    windows: dict[Window, list[str]] = {}
+    for account in connected:
+        asked = query.window or (Window(now - DEFAULT_REACH, now) if account not in archived else None)
+        until = archived.get(account)
+        missing = asked and (asked if until is None else asked.intersect(Window(until, max(until, now))))
+        # What an archive may still deliver is not missing yet.
+        if missing and (until is None or missing.end - until > DELIVERY_DELAY):
+            windows.setdefault(missing, []).append(account)
+    if not windows:
+        return (), ()
+    from ..aws.history import fetch_history  # noqa: PLC0415
+
+    gaps: list[Gap] = []
+    notes: list[str] = []
+    for window, accounts in windows.items():
+        asked_query = msgspec.structs.replace(query, window=window)
+        report = fetch_history(app.broker, app.lake, asked_query, accounts=accounts, now=now, progress=app.progress)
+        gaps += report.gaps
+        notes += report.notes
+    return gaps, notes
+
+
+def _wanted(query: EventQuery, account: str) -> bool:
+    accounts = query.where.account
+    excluded = query.where.exclude.account if query.where.exclude else ()
+    matches = not accounts or any(fnmatchcase(account, pattern) for pattern in accounts)
+    return matches and not any(fnmatchcase(account, pattern) for pattern in excluded)
+
+
+def _archived_until(app: Installation) -> dict[str, datetime]:
+    """Until when the lake's archives reach, by account."""
+    until: dict[str, datetime] = {}
+    for span in app.lake.manifest.source_spans():
+        if span.source == "archive" and span.account_id:
+            until[span.account_id] = max(span.last, until.get(span.account_id, span.last))
+    return until

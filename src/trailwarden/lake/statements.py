@@ -1,0 +1,143 @@
+"""The statements of a search, in canonical SQL: every value is a parameter, only names and numbers are text."""
+# ruff: noqa: S608 - what these statements are put together from are constants of this program
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from ..model.event import Order
+from ..model.time import Window
+from . import where as conditions
+from .events import EVENT_COLUMNS
+from .layout import COLUMN_NAMES
+from .where import Param, Predicate, every
+
+_EVENT = ", ".join(EVENT_COLUMNS)
+_SECOND = "date_diff('second', TIMESTAMP '0001-01-01 00:00:00', event_time)"
+#: The start of the step in which an event lies, in seconds from BUCKET_ORIGIN; the step's length is the parameter.
+_BUCKET = f"{_SECOND} - {_SECOND} % CAST(? AS BIGINT)"
+#: A Monday before any event, so that steps of weeks start on Mondays and no count is negative.
+BUCKET_ORIGIN = datetime(1, 1, 1, tzinfo=UTC)
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """One statement, the values of its ``?``, and the event times that matter to it (None: any)."""
+
+    sql: str
+    params: tuple[Param, ...] = ()
+    window: Window | None = None
+
+
+def some(
+    where: Predicate, columns: Sequence[str], *, most: int | None = None, window: Window | None = None
+) -> Statement:
+    """Rows: the columns, and whether the call failed as far as narrow columns tell; any ``most`` of the matches."""
+    limit = "" if most is None else f" LIMIT {most:d}"
+    return Statement(
+        f"SELECT {', '.join(columns)}, {conditions.is_failed().sql} FROM events WHERE {where.sql}{limit}",
+        where.params,
+        window,
+    )
+
+
+def totals(where: Predicate) -> Statement:
+    """Row: matches, failed, first, last, with a sort key, least and greatest sort key, sign-ins."""
+    return Statement(
+        f"SELECT count(*), count_if({conditions.is_failed().sql}), min(event_time), max(event_time), count(actor), "
+        f"min(actor), max(actor), count_if({conditions.is_sign_in().sql}) FROM events WHERE {where.sql}",
+        where.params,
+    )
+
+
+def page(where: Predicate, order: Order, most: int | None, window: Window) -> Statement:
+    """Rows of EVENT_COLUMNS, in order of time and id, at most ``most``."""
+    direction = "DESC" if order == "newest" else "ASC"
+    limit = "" if most is None else f" LIMIT {most:d}"
+    return Statement(
+        f"SELECT {_EVENT} FROM events WHERE {where.sql} ORDER BY event_time {direction}, event_id {direction}{limit}",
+        where.params,
+        window,
+    )
+
+
+def one_event(where: Predicate, event_id: str, at: Window) -> Statement:
+    """Rows of EVENT_COLUMNS with this id at this instant."""
+    matching = every((conditions.within(at), Predicate("event_id = ?", (event_id,)), where))
+    return Statement(f"SELECT {_EVENT} FROM events WHERE {matching.sql}", matching.params, at)
+
+
+def whole_records(event_id: str) -> Statement:
+    """Rows of all columns, oldest first."""
+    columns = ", ".join(COLUMN_NAMES)
+    return Statement(f"SELECT {columns} FROM events WHERE event_id = ? ORDER BY event_time", (event_id,))
+
+
+def failed_sign_ins(where: Predicate, step: int, window: Window) -> Statement:
+    """Rows: bucket, failures that only a JSON column tells."""
+    failures = every((conditions.is_failed_sign_in(), Predicate(f"NOT {conditions.is_failed().sql}"), where))
+    return Statement(
+        f"SELECT bucket, count(*) FROM (SELECT {_BUCKET} AS bucket FROM events WHERE {failures.sql}) AS failing "
+        "GROUP BY bucket",
+        (step, *failures.params),
+        window,
+    )
+
+
+def histogram(where: Predicate, step: int, window: Window) -> Statement:
+    """Rows: bucket, matches, failed, oldest first."""
+    return Statement(
+        f"SELECT bucket, count(*), count_if(is_failed) FROM (SELECT {_BUCKET} AS bucket, {conditions.is_failed().sql} "
+        f"AS is_failed FROM events WHERE {where.sql}) AS matching GROUP BY bucket ORDER BY bucket",
+        (step, *where.params),
+        window,
+    )
+
+
+def frequent(where: Predicate, sets: Sequence[Sequence[str]], *, most: int, window: Window | None) -> Statement:
+    """Rows: set, matches, then each column of the sets once.
+
+    Of each of ``sets``, numbered from 0, the ``most`` groups that have the most matches, the most frequent first.
+    """
+    columns = list(dict.fromkeys(column for each in sets for column in each))
+    names = ", ".join(columns)
+    grouping_sets = ", ".join("(" + ", ".join(each) + ")" for each in sets)
+    codes = " ".join(f"WHEN {_grouping(columns, each)} THEN {number}" for number, each in enumerate(sets))
+    counted = (
+        f"SELECT CASE grouping({names}) {codes} END AS facet, count(*) AS n, {names} FROM events WHERE {where.sql} "
+        f"GROUP BY GROUPING SETS ({grouping_sets})"
+    )
+    ranked = (
+        f"SELECT facet, n, {names}, row_number() OVER (PARTITION BY facet ORDER BY n DESC, {names}) AS place "
+        f"FROM ({counted}) AS counted"
+    )
+    return Statement(
+        f"SELECT facet, n, {names} FROM ({ranked}) AS ranked WHERE place <= {most:d} ORDER BY facet, place",
+        where.params,
+        window,
+    )
+
+
+def counts(where: Predicate, columns: Sequence[str], most: int) -> Statement:
+    """Rows: the columns, matches, first, last; the most frequent first."""
+    names = ", ".join(columns)
+    return Statement(
+        f"SELECT {names}, count(*) AS n, min(event_time), max(event_time) FROM events WHERE {where.sql} "
+        f"GROUP BY {names} ORDER BY n DESC, {names} LIMIT {most:d}",
+        where.params,
+    )
+
+
+def colon_addresses(within: Predicate) -> Statement:
+    """Rows: the recorded source addresses in which a colon stands."""
+    return Statement(
+        f"SELECT DISTINCT source_ip FROM events WHERE source_ip LIKE '%:%' AND {within.sql}", within.params
+    )
+
+
+def _grouping(names: Sequence[str], grouped_by: Sequence[str]) -> int:
+    """What ``grouping(names…)`` is in a set: a bit for each name that is not in it, the last name's lowest."""
+    mask = 0
+    for name in names:
+        mask = mask << 1 | (name not in grouped_by)
+    return mask

@@ -1,0 +1,59 @@
+"""The tables. Imported only once a database is open: SQLAlchemy takes longer to import than a command may.
+
+A column with ``info={"secret": True}`` holds what ``SecretBox.seal`` made for that table, row and column; key
+rotation finds the secrets by that mark. Its table's primary key is one column.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Column, LargeBinary, MetaData, String, Table
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import DateTime, TypeDecorator
+
+#: Constraints have names, so that a later migration can name them on every database.
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware time in UTC; SQLite drops the zone, so that it is put back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Into the database: in UTC; a naive time is a programming error."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"a stored time needs a zone: {value!r}")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Out of the database: aware, in UTC."""
+        if value is None:
+            return None
+        stored: datetime = value
+        return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
+
+
+connection = Table(
+    "connection",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(12), nullable=False, index=True),
+    Column("role_arn", String(600), nullable=False, unique=True),
+    Column("partition", String(32), nullable=False),
+    Column("label", String(200), nullable=False),
+    Column("purpose", String(16), CheckConstraint("purpose IN ('read', 'respond')", name="purpose"), nullable=False),
+    Column("external_id_encrypted", LargeBinary, nullable=False, info={"secret": True}),
+    Column("created_at", Instant, nullable=False),
+    Column("last_checked", Instant),
+    Column("last_status", String(16)),
+)
