@@ -28,7 +28,7 @@ def _johns(count: int, *, denied: int = 0) -> list[Event]:
 
 def _said(question: str, *events: Event, **given: object) -> str:
     asked = ask(question)
-    return summarize(asked, page(asked, *events, **given), now=NOW, zone=UTC).summary  # type: ignore[arg-type]
+    return summarize(asked, page(asked, *events, **given), now=NOW, zone=UTC).summary
 
 
 def test_the_summary_tells_who_did_how_much_from_where_and_how_it_ended() -> None:

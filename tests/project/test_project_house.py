@@ -13,6 +13,7 @@ import pytest
 from trailwarden import catalog, errors
 from trailwarden.faces.cli import build
 from trailwarden.settings import Settings, load_settings
+from trailwarden.tool import Tool
 
 ROOT = Path(__file__).parents[2]
 TOOLS = sorted(catalog.tools().values(), key=lambda tool: tool.id)
@@ -62,14 +63,8 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_nothing_that_is_committed_names(what: str) -> None:
-    found = []
-    for path in tracked_files():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            continue
-        found += [str(path.relative_to(ROOT)) for _ in [0] if FORBIDDEN[what].search(text)]
-    assert not found
+    texts = {path: path.read_bytes().decode("utf-8", errors="replace") for path in tracked_files()}
+    assert not [str(path.relative_to(ROOT)) for path, text in texts.items() if FORBIDDEN[what].search(text)]
 
 
 def test_every_setting_is_documented_with_its_default_and_nothing_else_is() -> None:
@@ -107,7 +102,7 @@ def test_the_error_tree_is_drawn_in_its_docstring() -> None:
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.id)
 def test_each_tool_declares_what_the_faces_need(tool: object) -> None:
-    assert isinstance(tool, catalog.Tool)
+    assert isinstance(tool, Tool)
     assert tool.description.splitlines()[0].endswith(".")
     assert tool.effect in ("read", "setup")
     assert tool.examples, "help without an example"

@@ -279,6 +279,8 @@ def options_of(parameter: Parameter) -> Iterator[click.Parameter]:
                 flag, parameter.name, multiple=True,
                 type=_click_type(item, None), help=description, metavar=extra.get("metavar"),
             )  # fmt: skip
+    elif extra.get("words"):
+        yield click.Argument([parameter.name], nargs=-1, required=True, metavar=extra.get("metavar"))
     elif extra.get("argument"):
         yield click.Argument(
             [parameter.name], required=parameter.required, type=_click_type(annotation, meta), default=default,
@@ -316,6 +318,8 @@ def arguments_of(tool: Tool, given: dict[str, Any], app: App) -> dict[str, Any]:
             )
         else:
             value = given[parameter.name]
+            if annotation is str and isinstance(value, tuple):  # words of a sentence that was not quoted
+                value = " ".join(value)
             if value is not None or not parameter.required:
                 arguments[parameter.name] = value
     return arguments

@@ -46,7 +46,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 def ask(
     app: Installation,
     question: Annotated[
-        tuple[str, ...], Meta(description="The question", extra={"argument": True, "metavar": "QUESTION"})
+        str, Meta(description="The question", extra={"argument": True, "words": True, "metavar": "QUESTION"})
     ],
 ) -> Answered:
     """Answer a question about what happened: who, what, when, from where.
@@ -60,10 +60,9 @@ def ask(
     from ..ask import interpret, summarize  # noqa: PLC0415
     from ..lake.query import vocabulary  # noqa: PLC0415
 
-    asked = " ".join((question,) if isinstance(question, str) else question)
     now = app.now()
     understood = interpret(
-        asked, now=now, zone=app.zone, vocabulary=vocabulary(app.lake), labels=app.lake.manifest.expected_accounts()
+        question, now=now, zone=app.zone, vocabulary=vocabulary(app.lake), labels=app.lake.manifest.expected_accounts()
     )
     interpretation = Understood(
         tool=understood.tool, arguments=understood.arguments, words=understood.words, command=understood.command
@@ -71,7 +70,7 @@ def ask(
     if understood.tool != "search":
         result = app.tools[understood.tool].call(app)
         return Answered(
-            question=asked,
+            question=question,
             interpretation=interpretation,
             summary=understood.words,
             findings=(),
@@ -82,7 +81,7 @@ def ask(
     page: EventPage = search(app, understood.where, understood.window, order=understood.order, limit=understood.limit)
     answer = summarize(understood, page, now=now, zone=app.zone)
     return Answered(
-        question=asked,
+        question=question,
         interpretation=interpretation,
         summary=answer.summary,
         findings=answer.findings,

@@ -1,6 +1,6 @@
 """Search CloudTrail: the lake, and live history where the lake does not reach."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -59,20 +59,28 @@ def search(
 
     query = EventQuery(where=where, window=window, order=order, limit=limit)
     # Later pages go on with what the first one fetched.
-    gaps, notes = live_history(app, query, live) if cursor is None else ((), ())
-    page = search_lake(app.lake, query, now=app.now(), cursor=cursor)
-    return msgspec.structs.replace(page, coverage=page.coverage.with_gaps(gaps, notes))
+    asked = live_history(app, query, live) if cursor is None else LiveHistory()
+    page = search_lake(app.lake, query, now=app.now(), cursor=cursor, history=asked.regions)
+    return msgspec.structs.replace(page, coverage=page.coverage.with_gaps(asked.gaps, asked.notes))
 
 
-def live_history(app: Installation, query: EventQuery, live: Live) -> tuple[Iterable[Gap], Iterable[str]]:
-    """Fetch into the lake what event history holds of the query and the lake does not: gaps and notes.
+class LiveHistory(msgspec.Struct, frozen=True):
+    """What event history was asked of: the Regions by account, and what is to be said of it."""
+
+    regions: Mapping[str, tuple[str, ...]] = {}
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def live_history(app: Installation, query: EventQuery, live: Live) -> LiveHistory:
+    """Fetch into the lake what event history holds of the query and the lake does not.
 
     ``auto`` asks for an account without an archive, and for the time since an archive's newest record where
     the query reaches into it. Without a window, event history is asked for the last day.
     """
     connected = {each: label for each, label in app.lake.manifest.expected_accounts().items() if _wanted(query, each)}
     if live == "never" or not connected:
-        return (), ()
+        return LiveHistory()
     now = app.now()
     archived = {} if live == "always" else _archived_until(app)
     windows: dict[Window, list[str]] = {}
@@ -84,17 +92,19 @@ def live_history(app: Installation, query: EventQuery, live: Live) -> tuple[Iter
         if missing and (until is None or missing.end - until > DELIVERY_DELAY):
             windows.setdefault(missing, []).append(account)
     if not windows:
-        return (), ()
+        return LiveHistory()
     from ..aws.history import fetch_history  # noqa: PLC0415
 
     gaps: list[Gap] = []
     notes: list[str] = []
+    regions: dict[str, tuple[str, ...]] = {}
     for window, accounts in windows.items():
         asked_query = msgspec.structs.replace(query, window=window)
         report = fetch_history(app.broker, app.lake, asked_query, accounts=accounts, now=now, progress=app.progress)
         gaps += report.gaps
         notes += report.notes
-    return gaps, notes
+        regions |= dict.fromkeys(report.accounts, report.regions)
+    return LiveHistory(regions, tuple(gaps), tuple(notes))
 
 
 def _wanted(query: EventQuery, account: str) -> bool:
