@@ -20,9 +20,11 @@ from ..model.arn import Arn
 from ..model.event import EventFilter
 from ..model.finding import Coverage, Gap, Source
 from ..model.time import DELIVERY_DELAY, Window
+from .kept import kept
+from .manifest import Span
 
 if TYPE_CHECKING:
-    from .manifest import Manifest, Span
+    from .manifest import Manifest
     from .store import Lake
 
 _FILL = "trailwarden ingest PATH-OR-S3-URL reads more records into the lake; a connected account's event history is "
@@ -31,6 +33,15 @@ _REMEDY_STALE = _FILL + "asked for the newest by search --live always"
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _MOST_SILENCES = 3
+
+
+class _Held(msgspec.Struct, frozen=True):
+    """What the lake holds, computed once for each of its states: spans by source, account and Region; whole UTC days
+    between records of an account from which an archive or files hold none of it; how much is in quarantine."""
+
+    spans: tuple[Span, ...]
+    silences: dict[str, tuple[Window, ...]]
+    quarantined: int
 
 
 class _Account(msgspec.Struct, frozen=True):
@@ -56,7 +67,8 @@ def coverage(
     the question is about what the lake holds, and only accounts that it holds nothing of are gaps.
     """
     manifest = lake.manifest
-    spans = [span for span in manifest.source_spans() if _asked(where, span.account_id, span.aws_region)]
+    held = kept(lake, "coverage", _Held, lambda: _held(manifest))
+    spans = [span for span in held.spans if _asked(where, span.account_id, span.aws_region)]
     expected = {a: label for a, label in manifest.expected_accounts().items() if _asked(where, a, None)}
     asked_history = {
         account: tuple(regions) for account, regions in (history or {}).items() if _asked(where, account, None)
@@ -71,7 +83,7 @@ def coverage(
     fresh = [a.fresh_until for a in accounts if a.fresh_until is not None]
     gaps = list(_unheld(expected, set(named), window))
     if not spans and not expected and not asked_history:
-        gaps.append(_nothing_held(lake, where, window))
+        gaps.append(_nothing_held(held, where, window))
     if window is not None:
         until = Window(window.start, min(window.end, max(now, window.start)))
         gaps += (gap for account in accounts for gap in _missing(account, until))
@@ -84,12 +96,12 @@ def coverage(
         window=window,
         fresh_until=min(fresh, default=None),
         gaps=tuple(dict.fromkeys(gaps)),
-        notes=(*_notes(manifest, window, now), *_silences(manifest, where, window)),
+        notes=(*_notes(held, window, now), *_silences(held, sorted(named), window)),
     )
 
 
 def _account(
-    manifest: "Manifest", where: EventFilter, account: str, spans: Sequence["Span"], history: Sequence[str]
+    manifest: "Manifest", where: EventFilter, account: str, spans: Sequence[Span], history: Sequence[str]
 ) -> _Account:
     held: dict[str | None, list[Window]] = {}
     delivered = [span for span in spans if span.source != "event_history"]
@@ -216,8 +228,8 @@ def _unheld(expected: Mapping[str, str], held: set[str], window: Window | None) 
             )
 
 
-def _nothing_held(lake: "Lake", where: EventFilter, window: Window | None) -> Gap:
-    some = bool(lake.manifest.source_spans())
+def _nothing_held(held: _Held, where: EventFilter, window: Window | None) -> Gap:
+    some = bool(held.spans)
     return Gap(
         kind="not_covered",
         reason="the lake holds no records of the accounts and Regions asked for" if some else "the lake is empty",
@@ -227,7 +239,7 @@ def _nothing_held(lake: "Lake", where: EventFilter, window: Window | None) -> Ga
     )
 
 
-def _sources(spans: Iterable["Span"]) -> tuple[Source, ...]:
+def _sources(spans: Iterable[Span]) -> tuple[Source, ...]:
     grouped: dict[tuple[str, str], list[Span]] = defaultdict(list)
     for span in spans:
         grouped[span.source, span.location].append(span)
@@ -244,31 +256,43 @@ def _sources(spans: Iterable["Span"]) -> tuple[Source, ...]:
     )
 
 
-def _notes(manifest: "Manifest", window: Window | None, now: datetime) -> Iterator[str]:
+def _notes(held: _Held, window: Window | None, now: datetime) -> Iterator[str]:
     if window is None or window.end > now - DELIVERY_DELAY:
         minutes = DELIVERY_DELAY // timedelta(minutes=1)
         yield f"CloudTrail delivers events about 5, and up to {minutes}, minutes late: the newest may still be missing"
-    if count := len(manifest.quarantined()):
-        yield f"{count:,} records or files could not be read; trailwarden lake quarantine lists them"
+    if held.quarantined:
+        yield f"{held.quarantined:,} records or files could not be read; trailwarden lake quarantine lists them"
 
 
-def _silences(manifest: "Manifest", where: EventFilter, window: Window | None) -> Iterator[str]:
-    """Whole UTC days, between records of an account, from which an archive or files hold none of it."""
+def _silences(held: _Held, accounts: Iterable[str], window: Window | None) -> Iterator[str]:
+    """The longest silences of accounts inside of the window."""
+    silent = [
+        (-silence.length.days, f"account {account} has no record from {silence}")
+        for account in accounts
+        for silence in held.silences.get(account, ())
+        if window is None or window.overlaps(silence)
+    ]
+    for _, text in sorted(silent)[:_MOST_SILENCES]:
+        yield f"{text}: nothing happened there, or nothing of it was read"
+    if len(silent) > _MOST_SILENCES:
+        yield f"{len(silent) - _MOST_SILENCES:,} more silences of whole days, none of them longer"
+
+
+def _held(manifest: "Manifest") -> _Held:
     days: dict[str, set[date]] = defaultdict(set)
     for span in manifest.daily_spans():
-        if span.source != "event_history" and span.account_id and _asked(where, span.account_id, span.aws_region):
+        if span.source != "event_history" and span.account_id:
             days[span.account_id].add(span.first.astimezone(UTC).date())
-    silent: list[tuple[int, str]] = []
+    silences: dict[str, tuple[Window, ...]] = {}
     for account, recorded in days.items():
-        for before, after in pairwise(sorted(recorded)):
-            between = Window(_midnight(before) + _DAY, _midnight(after))
-            if between.length >= _DAY and (window is None or window.overlaps(between)):
-                silent.append((-between.length.days, f"account {account} has no record from {between}"))
-    longest = sorted(silent)
-    for _, text in longest[:_MOST_SILENCES]:
-        yield f"{text}: nothing happened there, or nothing of it was read"
-    if len(longest) > _MOST_SILENCES:
-        yield f"{len(longest) - _MOST_SILENCES:,} more silences of whole days, all of them shorter or as long"
+        between = (
+            Window(_midnight(before) + _DAY, _midnight(after))
+            for before, after in pairwise(sorted(recorded))
+            if after - before > _DAY
+        )
+        if found := tuple(between):
+            silences[account] = found
+    return _Held(tuple(manifest.source_spans()), silences, len(manifest.quarantined()))
 
 
 def _midnight(day: date) -> datetime:

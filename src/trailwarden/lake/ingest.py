@@ -30,7 +30,7 @@ class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
 
     ``files`` counts the objects that were given; of these ``unchanged`` were read before, in the same
     version, and are not read again (their records count as duplicates), ``digests`` are digest files,
-    ``unreadable`` could be read in no part and are in quarantine whole (nothing of them is in ``records``).
+    ``unreadable`` could be read in no part and are in quarantine whole, each counted as one record.
     ``records == new + duplicates + quarantined``: records in the objects, those that the lake did not have,
     those that it had, and those in quarantine. ``interrupted``: stopped by Ctrl-C; what is counted is in
     the lake.
@@ -69,8 +69,8 @@ class _Tally:
 
     def report(self, *, interrupted: bool) -> IngestReport:
         return IngestReport(
-            files=self.files, records=self.records, new=self.new, duplicates=self.duplicates,
-            quarantined=self.quarantined, seconds=time.perf_counter() - self.started, unchanged=self.unchanged,
+            files=self.files, records=self.records + self.unreadable, new=self.new, duplicates=self.duplicates,
+            quarantined=self.quarantined + self.unreadable, seconds=time.perf_counter() - self.started, unchanged=self.unchanged,
             digests=self.digests, unreadable=self.unreadable, bytes=self.bytes, interrupted=interrupted,
         )  # fmt: skip
 

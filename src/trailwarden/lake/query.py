@@ -23,6 +23,7 @@ from . import where as conditions
 from .coverage import coverage
 from .engines import Engine, PartReplaced, Row
 from .events import aware, event_of
+from .kept import kept
 from .layout import COLUMN_NAMES
 from .paging import Position
 from .statements import Statement
@@ -191,19 +192,11 @@ def vocabulary(lake: "Lake", *, engine: Engine | None = None) -> Vocabulary:
     Raises:
         LakeError: the lake cannot be read.
     """
-    path = lake.root / "cache" / "vocabulary.json"
-    generation = lake.manifest.generation()
-    with suppress(OSError, msgspec.DecodeError):  # without the file, or with a damaged one, it is made again
-        kept = msgspec.json.decode(path.read_bytes(), type=tuple[int, Vocabulary])
-        if kept[0] == generation:
-            return kept[1]
-    known = _again_if_replaced(lambda: _vocabulary(_Parts(lake, None, "newest", engine)))
-    temporary = path.with_name(f"{path.name}.{generation}.tmp")
-    with suppress(OSError):  # a cache that cannot be written costs time and nothing else
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode((generation, known)))
-        temporary.replace(path)
-    return known
+
+    def make() -> Vocabulary:
+        return _again_if_replaced(lambda: _vocabulary(_Parts(lake, None, "newest", engine)))
+
+    return kept(lake, "vocabulary", Vocabulary, make)
 
 
 class _Parts:
