@@ -50,8 +50,8 @@ reference: install ## Renew docs/cli.md
 	@$(BIN)/python -m trailwarden.faces.reference > docs/cli.md
 
 bench: install ## Measure ingest and search; BENCH_RECORDS sets the size
-	@$(BIN)/python bench/ingest.py --records $(or $(BENCH_RECORDS),200000)
-	@$(BIN)/python bench/search.py --records $(or $(BENCH_RECORDS),200000)
+	@$(BIN)/python -m bench.ingest --records $(or $(BENCH_RECORDS),200000)
+	@$(BIN)/python -m bench.search --records $(or $(BENCH_RECORDS),200000)
 
 lock: ## Renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra demo --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --output-file requirements.lock

@@ -1,7 +1,7 @@
 """How fast records get into the lake, side by side with other ways, on synthetic records made here.
 
-    python bench/ingest.py --records 200000
-    python bench/ingest.py --records 1000000 --skip sqlite
+    python -m bench.ingest --records 200000
+    python -m bench.ingest --records 1000000 --skip sqlite
 
 ``floor`` is what no pipeline can beat: gunzip and typed decode, thrown away, with as many processes. The lake's
 line includes deduplication, the manifest and its fsyncs; compaction is measured on its own line. Peak memory is

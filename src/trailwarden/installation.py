@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .errors import SetupError
+from .model.arn import Arn
 from .progress import Progress, Silent
 from .settings import Settings, default_home, load_settings
 from .tool import Tool
@@ -85,8 +87,15 @@ class Installation:
     def state(self) -> State:
         """Connections and the rest of the state that is not records."""
         from .state import State  # noqa: PLC0415
+        from .state.keys import key_source  # noqa: PLC0415
 
-        return State.open(self.home, self.settings.state.url or None)
+        arn = self.settings.state.kms_key
+
+        def kms() -> Any:
+            return self.broker.own().client("kms", Arn.parse(arn).region)
+
+        keys = key_source(self.home, os.environ, kms_key_arn=arn or None, kms=kms)
+        return State.open(self.home, self.settings.state.url or None, keys=keys)
 
     @cached_property
     def broker(self) -> Broker:
