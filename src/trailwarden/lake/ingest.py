@@ -69,10 +69,18 @@ class _Tally:
 
     def report(self, *, interrupted: bool) -> IngestReport:
         return IngestReport(
-            files=self.files, records=self.records + self.unreadable, new=self.new, duplicates=self.duplicates,
-            quarantined=self.quarantined + self.unreadable, seconds=time.perf_counter() - self.started,
-            unchanged=self.unchanged, digests=self.digests, unreadable=self.unreadable, bytes=self.bytes, interrupted=interrupted,
-        )  # fmt: skip
+            files=self.files,
+            records=self.records + self.unreadable,
+            new=self.new,
+            duplicates=self.duplicates,
+            quarantined=self.quarantined + self.unreadable,
+            seconds=time.perf_counter() - self.started,
+            unchanged=self.unchanged,
+            digests=self.digests,
+            unreadable=self.unreadable,
+            bytes=self.bytes,
+            interrupted=interrupted,
+        )
 
 
 def ingest(
