@@ -293,7 +293,7 @@ def filters(*, most: int) -> st.SearchStrategy[EventFilter]:
     return st.builds(lambda a, b: EventFilter(**a, **b), value_fields, flags)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     where=filters(most=2),
     exclude=st.none() | filters(most=2),

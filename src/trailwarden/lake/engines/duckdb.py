@@ -77,7 +77,8 @@ class DuckDB:
         duckdb = _client()
         try:
             with self._connection.cursor() as cursor:
-                return cursor.execute(self._statements[sql], _arguments(params, files)).fetchall()
+                rows: list[Row] = cursor.execute(self._statements[sql], _arguments(params, files)).fetchall()
+                return rows
         except duckdb.Error as error:
             raise _mapped(error, files) from error
 
