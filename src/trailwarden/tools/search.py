@@ -55,8 +55,13 @@ def search(
     Without a window, everything that the lake holds is searched. Values match whole and without regard to
     case for names.
     """
+    from ..lake.paging import window_of  # noqa: PLC0415
     from ..lake.query import search as search_lake  # noqa: PLC0415
 
+    if cursor is not None and window is not None:
+        first_page = window_of(cursor)
+        # --last 24h is another window at every call: a later page belongs to that of the first.
+        window = first_page if first_page is not None and first_page.length == window.length else window
     query = EventQuery(where=where, window=window, order=order, limit=limit)
     # Later pages go on with what the first one fetched.
     asked = live_history(app, query, live) if cursor is None else LiveHistory()
