@@ -184,6 +184,7 @@ def test_a_region_that_is_denied_is_a_gap_and_the_others_go_on(org: Any, lake: L
     (gap,) = report.gaps
     assert (gap.kind, gap.account, gap.region) == ("denied", ALPHA, FRANKFURT)
     assert gap.window == Window(NOW - 2 * DAY, NOW)
+    assert report.looked_at == {ALPHA: (VIRGINIA,), BETA: (FRANKFURT, VIRGINIA)}
     assert "not authorized to perform: cloudtrail:LookupEvents" in gap.reason
     assert "cloudtrail:LookupEvents" in gap.remedy
     assert held(lake) == ids(there)
@@ -288,6 +289,17 @@ def test_a_failure_midway_keeps_what_came(org: Any, lake: Lake) -> None:
     org.emulator.faults.clear()
     again = ask(org, lake, Window(NOW - 2 * DAY, SETTLED), accounts=(ALPHA,))
     assert (again.gaps, again.requests) == ((), 4)  # 151: the second at the border comes again
+    assert held(lake) == ids(made)
+
+
+def test_a_failure_within_one_second_leaves_the_whole_second_to_fetch(org: Any, lake: Lake) -> None:
+    made = org.put(ALPHA, FRANKFURT, 120, every=timedelta(0))
+    second = datetime.fromisoformat(made[0]["eventTime"])
+    org.emulator.faults.append(Fault(kind="error", action="cloudtrail:LookupEvents", after=1))
+    assert [gap.kind for gap in ask(org, lake, accounts=(ALPHA,), region=(FRANKFURT,)).gaps] == ["failed"]
+    assert lake.manifest.fetched(ALPHA, FRANKFURT, None) == [Window(second + timedelta(seconds=1), SETTLED)]
+    org.emulator.faults.clear()
+    assert ask(org, lake, accounts=(ALPHA,), region=(FRANKFURT,)).gaps == ()
     assert held(lake) == ids(made)
 
 

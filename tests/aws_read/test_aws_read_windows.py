@@ -17,6 +17,7 @@ from trailwarden.aws.broker import EnabledRegions
 from trailwarden.aws.connection import Connection
 from trailwarden.aws.history import _Fetch, fetch_history
 from trailwarden.aws.lookup import Lookup, Pacer, pages, whole_seconds
+from trailwarden.errors import AwsError
 from trailwarden.lake.store import Lake
 from trailwarden.model.event import EventFilter, EventQuery
 from trailwarden.model.time import DELIVERY_DELAY, Window
@@ -29,7 +30,8 @@ ACCOUNT, REGION = "111111111111", "eu-central-1"
 class OneRegion:
     """Event history of one Region in memory, and the way to it: broker, connections, client and progress in one.
 
-    Events appear in it up to 15 minutes late. Pages hold three events. ``stop_after`` presses Ctrl-C.
+    Events appear in it up to 15 minutes late. Pages hold three events. ``stop_after`` presses Ctrl-C
+    when so many pages came; ``fail_after`` lets AWS fail after so many requests.
     """
 
     page = 3
@@ -43,9 +45,14 @@ class OneRegion:
         self.now = START
         self.asked: list[tuple[Window, str | None]] = []
         self.stop_after: int | None = None
+        self.fail_after: int | None = None
+        self.requests = 0
 
     # the client
     def lookup_events(self, **request: Any) -> dict[str, Any]:
+        self.requests += 1
+        if self.fail_after is not None and self.requests > self.fail_after:
+            raise AwsError("LookupEvents failed", code="InternalFailure")
         (wanted,) = [a["AttributeValue"] for a in request.get("LookupAttributes", [])] or [None]
         window = Window(request["StartTime"], request["EndTime"])
         if "NextToken" not in request:
@@ -114,7 +121,7 @@ class OneRegion:
 
 NAMES = st.sampled_from(("CreateUser", "DeleteUser"))
 # Many share a second, so that pages end within one.
-EVENTS = st.lists(st.tuples(st.integers(0, 40).map(lambda n: n * 10), st.integers(0, 59), NAMES), max_size=40)
+EVENTS = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n * 50), st.integers(0, 59), NAMES), max_size=40)
 QUESTIONS = st.lists(
     st.tuples(
         st.integers(0, 100),  # from, in minutes
@@ -122,6 +129,7 @@ QUESTIONS = st.lists(
         st.integers(0, 30),  # so much later than the question before
         st.none() | NAMES,
         st.none() | st.integers(1, 4),  # Ctrl-C after so many pages
+        st.none() | st.integers(1, 6),  # failure after so many requests
         st.integers(0, 999_999),  # fraction of a second
     ),
     max_size=6,
@@ -131,14 +139,14 @@ QUESTIONS = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(EVENTS, QUESTIONS)
 def test_what_is_recorded_was_fetched_and_is_not_fetched_again(
-    events: list[tuple[int, int, str]], questions: list[tuple[int, int, int, str | None, int | None, int]]
+    events: list[tuple[int, int, str]], questions: list[tuple[int, int, int, str | None, int | None, int | None, int]]
 ) -> None:
     world = OneRegion(events)
     world.now = START + 40 * MINUTE
     with TemporaryDirectory() as folder, Lake.open(Path(folder) / "lake") as lake:
-        for first, length, later, name, stop_after, fraction in questions:
+        for first, length, later, name, stop_after, fail_after, fraction in questions:
             world.now += later * MINUTE
-            world.stop_after = stop_after
+            world.stop_after, world.fail_after, world.requests = stop_after, fail_after, 0
             start = START + first * MINUTE + timedelta(microseconds=fraction)
             where = EventFilter(event=(name,) if name else (), region=(REGION,))
             query = EventQuery(where=where, window=Window(start, start + length * MINUTE))

@@ -36,7 +36,8 @@ _SECOND = timedelta(seconds=1)
 
 class HistoryReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked and what came: ``requests`` counts the pages, ``records`` the events in them, ``new`` those that
-    the lake did not hold. ``accounts`` and ``regions`` are those that event history told something of, now or before.
+    the lake did not hold. ``looked_at`` has the Regions of each account that event history was asked of without
+    refusal or failure, now or before; ``accounts`` and ``regions`` are all that occur in it.
     """
 
     gaps: tuple[Gap, ...] = ()
@@ -44,6 +45,7 @@ class HistoryReport(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     records: int = 0
     new: int = 0
+    looked_at: Mapping[str, tuple[str, ...]] = {}
     accounts: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
 
@@ -304,20 +306,19 @@ class _Fetch:
         self._pending = []
 
     def report(self) -> HistoryReport:
-        asked = [
-            (account, region)
+        looked_at = {
+            account: tuple(sorted(region for region in regions or () if (account, region) not in self._errors))
             for account, regions in self._regions.items()
-            for region in regions or ()
-            if (account, region) not in self._errors
-        ]
+        }
         return HistoryReport(
             gaps=(*self._gaps, *self._unfinished(), *self._out_of_reach()),
             notes=tuple(dict.fromkeys((*self._standing_notes(), *self._notes))),
             requests=self._requests,
             records=self._records,
             new=self._new,
-            accounts=tuple(sorted({account for account, _ in asked})),
-            regions=tuple(sorted({region for _, region in asked})),
+            looked_at={account: regions for account, regions in looked_at.items() if regions},
+            accounts=tuple(sorted(account for account, regions in looked_at.items() if regions)),
+            regions=tuple(sorted({region for regions in looked_at.values() for region in regions})),
         )
 
     def _standing_notes(self) -> Iterator[str]:

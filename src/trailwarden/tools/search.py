@@ -108,7 +108,9 @@ def live_history(app: Installation, query: EventQuery, live: Live) -> LiveHistor
         report = fetch_history(app.broker, app.lake, asked_query, accounts=accounts, now=now, progress=app.progress)
         gaps += report.gaps
         notes += report.notes
-        regions |= dict.fromkeys(report.accounts, report.regions)
+        regions |= report.looked_at
+        if any(gap.kind == "interrupted" for gap in report.gaps):
+            break
     return LiveHistory(regions, tuple(gaps), tuple(notes))
 
 
