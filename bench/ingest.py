@@ -193,8 +193,8 @@ COPY (
     u.sessionContext.attributes.creationDate AS session_created, u.sessionContext.attributes.mfaAuthenticated AS mfa,
     u.identityProvider, u.invokedBy
   FROM (SELECT r, r.userIdentity AS u FROM (SELECT unnest(Records) AS r FROM read_json($1,
-    maximum_object_size = 100000000, columns = {Records: 'STRUCT(eventID VARCHAR, eventTime VARCHAR, awsRegion VARCHAR, eventSource VARCHAR,
-      eventName VARCHAR, eventType VARCHAR, eventCategory VARCHAR, eventVersion VARCHAR, readOnly BOOLEAN,
+    maximum_object_size = 100000000, columns = {Records: 'STRUCT(eventID VARCHAR, eventTime VARCHAR, awsRegion VARCHAR,
+      eventSource VARCHAR, eventName VARCHAR, eventType VARCHAR, eventCategory VARCHAR, eventVersion VARCHAR, readOnly BOOLEAN,
       managementEvent BOOLEAN, errorCode VARCHAR, errorMessage VARCHAR, sourceIPAddress VARCHAR, userAgent VARCHAR,
       requestID VARCHAR, sharedEventID VARCHAR, recipientAccountId VARCHAR, vpcEndpointId VARCHAR, apiVersion VARCHAR,
       requestParameters JSON, responseElements JSON, additionalEventData JSON, serviceEventDetails JSON, resources JSON,

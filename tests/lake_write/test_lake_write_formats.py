@@ -375,3 +375,28 @@ def test_a_role_session_in_every_shape_has_its_columns(tmp_path: Path) -> None:
         row = rows(lake)[0]
         assert (row["session_name"], row["role_name"], row["actor"]) == ("bob", "Ops", "bob")
         assert row["user_identity"] == json.dumps(role_session("bob", "Ops"), separators=(",", ":"))
+
+
+@pytest.mark.parametrize("piece", [1, 700, 1 << 20])
+def test_lines_are_numbered_right_whatever_way_they_are_read(
+    piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trailwarden.lake.decode.PIECE", piece)
+    monkeypatch.setattr("trailwarden.lake.decode.CHUNK", 3)
+    good = [record(n) for n in range(12)]
+    values = [*good[:4], record(90, eventTime="never"), *good[4:8], record(91, new_key=1), *good[8:], "text"]
+    with Lake.open(tmp_path / "lake") as lake:
+        report = read_in(lake, write(tmp_path, "a.jsonl", lines(values)))
+        assert (report.records, report.new, report.quarantined) == (15, 13, 2)
+        assert quarantined(lake) == [("line 15", "not a JSON object"), ("line 5", "eventTime is not a time")]
+        assert contents(lake) == multiset([*good, record(91, new_key=1)])
+
+
+def test_of_very_many_bad_records_the_first_are_listed_and_all_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trailwarden.lake.landing.LISTED", 3)
+    with Lake.open(tmp_path / "lake") as lake:
+        report = read_in(lake, write(tmp_path, "a.json", document(["bad"] * 50)))
+        assert (report.records, report.quarantined) == (50, 50)
+        assert [place for place, _ in quarantined(lake)] == ["further records", "record 1", "record 2", "record 3"]

@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from lake_write_records import NOW, START, contents, document, multiset, read_in, record, rows, write
 
 from trailwarden.errors import Busy, LakeError, SourceError
-from trailwarden.lake import dedupe, landing
+from trailwarden.lake import dedupe, landing, pool
 from trailwarden.lake import ingest as ingest_module
+from trailwarden.lake.compact import compact
 from trailwarden.lake.ingest import ingest, land
 from trailwarden.lake.sources import RecordObject, local_objects
 from trailwarden.lake.store import Lake
+from trailwarden.lake.upkeep import expire
 from trailwarden.model.finding import SourceKind
 from trailwarden.progress import Silent, Task
 
@@ -109,6 +111,22 @@ def test_what_live_history_brings_is_one_with_the_archive(tmp_path: Path, lake: 
     ]
     assert land(lake, raw, source="event_history", location="x", now=NOW).new == 0
     assert land(lake, [], source="event_history", location="x", now=NOW).records == 0
+
+
+def test_repeated_landings_remember_what_they_need_and_notice_what_changed(tmp_path: Path, lake: Lake) -> None:
+    def landed(*numbers: int) -> int:
+        raw = [json.dumps(record(n, at=START + timedelta(days=n % 3))).encode() for n in numbers]
+        return land(lake, raw, source="event_history", location="x", now=NOW).new
+
+    assert [landed(1, 2), landed(2, 3), landed(3, 4, 1)] == [2, 1, 1]
+    compact(lake, progress=Silent(), now=NOW)
+    assert [landed(1, 5), landed(5, 6)] == [1, 1]
+    with Lake.open(lake.root) as other:
+        other_day = [json.dumps(record(7, at=START + timedelta(days=1))).encode()]
+        assert land(other, other_day, source="event_history", location="x", now=NOW).new == 1
+    assert [landed(7), landed(8)] == [0, 1]
+    expire(lake, progress=Silent(), now=NOW, before=NOW)
+    assert landed(1, 7) == 2
 
 
 def test_spans_say_what_each_source_holds_by_account_and_region(tmp_path: Path, lake: Lake) -> None:
@@ -213,6 +231,31 @@ def test_workers_give_the_same_lake(tmp_path: Path, lake: Lake) -> None:
     assert not any((lake.root / "events").rglob("*.tmp"))
     again = read_in(lake, tmp_path / "logs", workers=2)
     assert (again.unchanged, again.new, again.duplicates) == (60, 0, 1200)
+
+
+@pytest.mark.timeout(60)
+def test_workers_that_are_all_idle_before_the_end_is_known_are_not_waited_for(
+    tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, small_batches: None
+) -> None:
+    batches, receive = pool.batches, pool.Pool._receive
+    landed: list[float] = []
+    all_idle = threading.Event()
+
+    def late_end(*given: Any) -> Iterator[Any]:
+        yield from batches(*given)
+        assert all_idle.wait(30)
+
+    def watch(self: pool.Pool, pipe: Any, idle: set[Any]) -> None:
+        receive(self, pipe, idle)
+        if sum(landed) == 40 and len(idle) == 2:
+            all_idle.set()
+
+    monkeypatch.setattr(pool, "batches", late_end)
+    monkeypatch.setattr(pool.Pool, "_receive", watch)
+    folder = many_files(tmp_path, 8)
+    watcher = Watcher(lambda seen: landed.__setitem__(slice(None), [float(seen.seen[-1][1].split()[0])]))
+    assert ingest(lake, local_objects(folder), progress=watcher, now=NOW, workers=2, compact=False).new == 40
+    assert all_idle.is_set()
 
 
 class Remote(msgspec.Struct, frozen=True):
@@ -419,6 +462,23 @@ def test_days_that_were_dropped_from_memory_are_loaded_again(
     report = read_in(lake, tmp_path / "logs")
     assert (report.new, report.duplicates) == (40, 24)
     assert contents(lake) == multiset(values)
+
+
+def test_days_that_nobody_waits_for_are_dropped_from_memory(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dedupe, "HELD", 4)
+    seen = dedupe.Seen(lake)
+    asked = [([(date(2026, 11, day), 3)], bytes(16 * 2) + bytes([day] * 16)) for day in range(1, 9)]
+    for days, keys in asked[:3]:  # two of three keys are the same
+        assert seen.new(days, keys) == b"\1\0\1"
+    assert seen.held == 6
+    seen.committed()
+    assert seen.held == 4  # only the first day's question is answered
+    assert seen.new(*asked[1]) == b"\0\0\0"
+    for days, keys in asked[3:]:
+        seen.new(days, keys)
+    for _ in range(8):
+        seen.committed()
+    assert seen.held <= 4
 
 
 def test_an_object_larger_than_a_portion_is_read_once_it_is_whole(

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from ..model.time import parse_event_time
-from .decode import DERIVED_ID, RARE_KEYS, Decoded, Record
+from .decode import DERIVED_ID, NO_JSON, RARE_KEYS, Decoded, Record
 from .derive import Identity, flag, identity, load_object, text
 from .formats import Bad, canonical_text, snippet
 from .layout import COLUMNS, arrow_schema
@@ -129,6 +129,8 @@ def _json_column(raws: Sequence[Any]) -> "pa.Array":
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
+    if raws.count(NO_JSON) == len(raws):
+        return pa.nulls(len(raws), pa.string())
     lengths = pa.array(map(len, raws), pa.int32(), size=len(raws))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
     present = pc.greater(lengths, 0)
@@ -225,7 +227,7 @@ def _extra_column(members: dict[str, Any], extras: dict[int, dict[str, bytes]]) 
     rare: dict[int, dict[str, bytes]] = {}
     for key, name in RARE_KEYS.items():
         values = members[name]
-        if any(map(len, values)):
+        if values.count(NO_JSON) < len(values):
             for index, raw in enumerate(values):
                 if len(raw):
                     rare.setdefault(index, {})[key] = bytes(raw)

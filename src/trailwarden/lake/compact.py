@@ -7,7 +7,6 @@ Duplicates (there should be none) are dropped. New parts replace the old ones in
 stay for readers that hold them, and the next writer removes them after :data:`~.store.GRACE`.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -112,6 +111,8 @@ def _plans(parts: Sequence[Part], *, everything: bool) -> dict[str, list[Part]]:
 
 
 def _merge_month(lake: Lake, month: str, sources: Sequence[Part], task: Task) -> list[Part]:
+    import tempfile  # noqa: PLC0415
+
     made: list[Part] = []
     for start, end in _slices(lake, sources):
         inside = [

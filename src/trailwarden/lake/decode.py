@@ -51,7 +51,8 @@ CHUNK_BYTES = 16 << 20
 #: JSON lines are read in pieces of about so many bytes.
 PIECE = 4 << 20
 _ABSENT: Any = None
-_NO_JSON = Raw()
+#: The text of an absent key.
+NO_JSON = Raw()
 _TEXT_KEYS = {c.origin: c.name for c in COLUMNS if c.type == "text" and not c.origin.startswith("=")}
 _BOOL_KEYS = {c.origin: c.name for c in COLUMNS if c.type == "bool" and not c.origin.startswith("=")}
 _JSON_KEYS = {c.origin: c.name for c in COLUMNS if c.type == "json" and not c.origin.startswith("=")}
@@ -90,21 +91,21 @@ class Record(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename={**_NA
     shared_event_id: str = _ABSENT
     recipient_account_id: str = _ABSENT
     vpc_endpoint_id: str = _ABSENT
-    user_identity: Raw = _NO_JSON
-    request_parameters: Raw = _NO_JSON
-    response_elements: Raw = _NO_JSON
-    additional_event_data: Raw = _NO_JSON
-    service_event_details: Raw = _NO_JSON
-    resources: Raw = _NO_JSON
-    tls_details: Raw = _NO_JSON
-    api_version: Raw = _NO_JSON
-    session_credential_from_console: Raw = _NO_JSON
-    vpc_endpoint_account_id: Raw = _NO_JSON
-    addendum: Raw = _NO_JSON
-    event_context: Raw = _NO_JSON
-    edge_device_details: Raw = _NO_JSON
-    insight_details: Raw = _NO_JSON
-    insight_context: Raw = _NO_JSON
+    user_identity: Raw = NO_JSON
+    request_parameters: Raw = NO_JSON
+    response_elements: Raw = NO_JSON
+    additional_event_data: Raw = NO_JSON
+    service_event_details: Raw = NO_JSON
+    resources: Raw = NO_JSON
+    tls_details: Raw = NO_JSON
+    api_version: Raw = NO_JSON
+    session_credential_from_console: Raw = NO_JSON
+    vpc_endpoint_account_id: Raw = NO_JSON
+    addendum: Raw = NO_JSON
+    event_context: Raw = NO_JSON
+    edge_device_details: Raw = NO_JSON
+    insight_details: Raw = NO_JSON
+    insight_context: Raw = NO_JSON
 
 
 class _File(msgspec.Struct, gc=False):

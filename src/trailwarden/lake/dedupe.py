@@ -4,6 +4,7 @@ A day's keys are loaded from the parts when a record of that day first arrives, 
 recently used first, when too many are held. Objects arrive ordered by day, so that a day is loaded once.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -19,14 +20,14 @@ KEPT = 500_000
 
 
 class Seen:
-    """The events of a lake, and those on their way into it through :meth:`new`."""
+    """The events of a lake, and those on their way into it through :meth:`new`; ``held`` of them are in memory."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._parts = lake.manifest.parts(newest_first=False)  # what is added later goes through new()
         self._days: dict[date, set[bytes]] = {}
-        self._unsettled: set[date] = set()
-        self._held = 0
+        self._under_way: deque[set[date]] = deque()
+        self.held = 0
         self.stamp = -1
 
     @classmethod
@@ -37,12 +38,13 @@ class Seen:
 
     def keep(self) -> None:
         """All that was asked is committed; keep it with the lake for :meth:`of`, unless it is large."""
-        if self._held <= KEPT:
+        if self.held <= KEPT:
             self.stamp = self._lake.manifest.parts_stamp()
             self._lake.kept[type(self).__name__] = self
 
     def new(self, days: Sequence[tuple[date, int]], keys: bytes) -> bytes | None:
         """A byte for each key, 1 for an event that was not there before; None if all are new. They are there then."""
+        self._under_way.append({day for day, _ in days})
         mask = bytearray()
         repeats = False
         offset = 0
@@ -51,7 +53,6 @@ class Seen:
             mine = [keys[at : at + KEY] for at in range(offset, end, KEY)]
             offset = end
             seen = self._of(day)
-            self._unsettled.add(day)
             distinct = set(mine)
             if len(distinct) == count and seen.isdisjoint(distinct):
                 mask += b"\1" * count
@@ -66,16 +67,18 @@ class Seen:
                     else:
                         mask.append(0)
             seen |= distinct
-            self._held += len(distinct)
+            self.held += len(distinct)
         return bytes(mask) if repeats else None
 
-    def settled(self) -> None:
-        """Everything asked so far is committed: days may be dropped, and loaded again from the manifest's parts."""
-        self._unsettled.clear()
-        if self._held > HELD:
-            while self._held > HELD // 2 and self._days:
-                oldest = next(iter(self._days))
-                self._held -= len(self._days.pop(oldest))
+    def committed(self) -> None:
+        """The oldest question that was not yet committed is now; days of none of the others may be dropped."""
+        self._under_way.popleft()
+        if self.held > HELD:
+            needed = set().union(*self._under_way)
+            for day in [day for day in self._days if day not in needed]:
+                self.held -= len(self._days.pop(day))
+                if self.held <= HELD // 2:
+                    break
             self._parts = self._lake.manifest.parts(newest_first=False)
 
     def _of(self, day: date) -> set[bytes]:
@@ -104,7 +107,7 @@ class Seen:
         for found, keys in stored_keys(self._lake.root, overlapping, day, last):
             if found in wanted:
                 distinct = {keys[at : at + KEY] for at in range(0, len(keys), KEY)}
-                self._held += len(distinct - self._days[found])
+                self.held += len(distinct - self._days[found])
                 self._days[found] |= distinct
 
 

@@ -8,18 +8,19 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..errors import LakeError
 from ..model.finding import SourceKind
 from ..progress import Progress, Silent, Task
-from .dedupe import Seen
-from .landing import Item, Landed, portions
 from .manifest import Commit
-from .pool import Pool, items
 from .sources import RecordObject
 from .store import Lake
+
+if TYPE_CHECKING:
+    from .landing import Item, Landed
 
 #: Ingests of less than this, in bytes as stored, are done in this process: workers take longer to start.
 SMALL = 12 << 20
@@ -56,7 +57,7 @@ class _Tally:
         self.unchanged = self.digests = self.unreadable = self.bytes = 0
         self.started = time.perf_counter()
 
-    def add(self, landed: Landed) -> None:
+    def add(self, landed: "Landed") -> None:
         self.records += landed.records
         self.new += landed.new
         self.quarantined += landed.bad_records
@@ -98,6 +99,8 @@ def ingest(
         Busy: another process is writing.
         LakeError: the lake cannot be written to; what was committed before stays.
     """
+    from .pool import items  # noqa: PLC0415
+
     with lake.writing(now):
         given = sorted(objects, key=lambda o: (o.day or date.max, o.uri))
         with progress.task("Reading CloudTrail records", unit="bytes") as task:
@@ -127,6 +130,8 @@ def land(lake: Lake, records: Sequence[bytes], *, source: SourceKind, location: 
     Raises:
         Busy: another process is writing.
     """
+    from .landing import Item  # noqa: PLC0415
+
     size = sum(map(len, records))
     item = Item(uri=location, version="", source=source, location=location, size=size, records=list(records))
     with lake.writing(now), Silent().task("") as task:
@@ -150,14 +155,17 @@ def _unread(lake: Lake, given: Sequence[RecordObject], tally: _Tally) -> list[Re
     return list(fresh.values())
 
 
-def _commit(lake: Lake, landed: Landed, tally: _Tally, now: datetime) -> None:
+def _commit(lake: Lake, landed: "Landed", tally: _Tally, now: datetime) -> None:
     change = Commit(objects=landed.objects, parts=landed.parts, quarantined=landed.quarantined, spans=landed.spans)
     if landed.objects or landed.parts or landed.quarantined or landed.spans:
         lake.manifest.commit(change, now)
     tally.add(landed)
 
 
-def _land(lake: Lake, work: Iterable[Item], tally: _Tally, now: datetime) -> None:
+def _land(lake: Lake, work: "Iterable[Item]", tally: _Tally, now: datetime) -> None:
+    from .dedupe import Seen  # noqa: PLC0415
+    from .landing import portions  # noqa: PLC0415
+
     seen = Seen.of(lake)
     for portion in portions(work, now):
         mask = seen.new(*portion.close())
@@ -169,16 +177,20 @@ def _land(lake: Lake, work: Iterable[Item], tally: _Tally, now: datetime) -> Non
                 remedy="free space or fix permissions, then run this again: nothing is lost or doubled",
             ) from error
         _commit(lake, landed, tally, now)
-        seen.settled()
+        seen.committed()
     seen.keep()
 
 
 def _land_in_pool(lake: Lake, objects: Sequence[RecordObject], tally: _Tally, now: datetime, workers: int) -> None:
+    from .dedupe import Seen  # noqa: PLC0415
+    from .pool import Pool  # noqa: PLC0415
+
     seen = Seen.of(lake)
 
-    def commit(landed: Landed) -> None:
+    def commit(landed: "Landed") -> None:
         _commit(lake, landed, tally, now)
+        seen.committed()
 
-    with Pool(lake.root, now, ask=seen.new, commit=commit, settled=seen.settled) as pool:
+    with Pool(lake.root, now, ask=seen.new, commit=commit) as pool:
         pool.run(objects, workers)
     seen.keep()

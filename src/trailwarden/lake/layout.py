@@ -111,7 +111,9 @@ def parquet_options(*, bloom: bool) -> dict[str, Any]:
     """How parts are written, as options of ``pyarrow.parquet.ParquetWriter``; Bloom filters only where worth it.
 
     A Bloom filter is sized for one row group: of ids every row has another, of the others about one in eight.
+    Least and greatest values are kept where they can rule a row group out.
     """
+    unpruned = {"request_id", "user_agent", "error_message"}
     filters = {
         column.name: {"ndv": ROW_GROUP if column.name == "event_id" else ROW_GROUP // 8, "fpp": 0.01}
         for column in COLUMNS
@@ -120,8 +122,12 @@ def parquet_options(*, bloom: bool) -> dict[str, Any]:
     return {
         "compression": "zstd",
         "compression_level": 1,
-        "use_dictionary": [column.name for column in COLUMNS if column.dictionary and column.type != "bool"],
+        "use_dictionary": [column.name for column in COLUMNS if column.dictionary and column.type in {"text", "json"}],
+        "write_statistics": [
+            column.name for column in COLUMNS if column.type != "json" and column.name not in unpruned
+        ],
         "write_page_index": True,
+        "write_batch_size": 4096,
         "store_schema": False,
         "bloom_filter_options": filters if bloom else None,
     }

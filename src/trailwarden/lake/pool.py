@@ -112,10 +112,9 @@ class Pool:
         *,
         ask: Callable[[Sequence[tuple[date, int]], bytes], bytes | None],
         commit: Callable[[Landed], None],
-        settled: Callable[[], None],
     ) -> None:
         self._root, self._now = root, now
-        self._ask, self._commit, self._settled = ask, commit, settled
+        self._ask, self._commit = ask, commit
         self._pipes: dict[Connection, subprocess.Popen[bytes]] = {}
         self._incoming = msgspec.msgpack.Decoder(FromWorker)
         self._asked: deque[tuple[Connection, list[Landed]]] = deque()
@@ -167,7 +166,7 @@ class Pool:
     def _serve(self, queue: "Queue[list[Item] | BaseException | None]") -> None:
         idle: set[Connection] = set()
         exhausted = False
-        while not (exhausted and len(idle) == len(self._pipes)):
+        while True:
             while idle and not exhausted:
                 try:
                     batch = queue.get_nowait()
@@ -180,6 +179,8 @@ class Pool:
                 else:
                     self._send(idle.pop(), Work(batch, self._now))
             busy = [pipe for pipe in self._pipes if pipe not in idle]
+            if not busy and exhausted:
+                return  # waiting for nobody would never end
             for ready in wait(busy, timeout=0.02 if idle and not exhausted else None):
                 assert isinstance(ready, Connection)
                 self._receive(ready, idle)
@@ -202,8 +203,6 @@ class Pool:
             next(landed for asker, landed in self._asked if asker is pipe and not landed).append(message.landed)
             while self._asked and self._asked[0][1]:
                 self._commit(self._asked.popleft()[1][0])
-            if not self._asked:
-                self._settled()
         else:
             assert isinstance(message, Failed)
             raise LakeError(
