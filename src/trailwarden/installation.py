@@ -100,7 +100,11 @@ class Installation:
     @cached_property
     def broker(self) -> Broker:
         """Credentials and clients for the connected accounts."""
-        from .aws.broker import Broker  # noqa: PLC0415
+        return self.new_broker()
+
+    def new_broker(self, *, attempts: int | None = None) -> Broker:
+        """Another broker, which tries a call ``attempts`` times (default: the broker's own patience)."""
+        from .aws.broker import Broker, CallSettings  # noqa: PLC0415
 
         aws = self.settings.aws
         return Broker(
@@ -110,6 +114,7 @@ class Installation:
             credentials_file=aws.credentials_file or None,
             region=aws.region,
             now=self.now,
+            settings=CallSettings(attempts=attempts) if attempts is not None else None,
         )
 
     def expect_accounts(self) -> None:

@@ -4,7 +4,6 @@ Every setting is a field here, with its default; ``docs/settings.md`` lists them
 """
 
 import os
-import tomllib
 from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,11 +77,13 @@ def load_settings(home: Path) -> Settings:
         UsageError: not TOML, an unknown setting, or a value of the wrong type.
     """
     path = home / "config.toml"
+    if not path.exists():
+        return Settings()
+    import tomllib  # noqa: PLC0415
+
     try:
         raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         settings = msgspec.convert(raw, Settings)
-    except FileNotFoundError:
-        return Settings()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise UsageError(
             f"cannot use {path}: {error}", remedy="docs/settings.md lists every setting with its type"

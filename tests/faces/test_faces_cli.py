@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from trailwarden.app import App
 from trailwarden.demo.run import Running, connect_and_ingest, running
 from trailwarden.faces.cli import build
+from trailwarden.faces.output import disarm
 from trailwarden.faces.reference import reference
-from trailwarden.faces.render import disarm
 from trailwarden.faces.terminal import safe
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +88,38 @@ def test_ask_echoes_its_interpretation_and_answers_in_words(up: Running) -> None
     assert "47 calls" in found["summary"]
     assert found["interpretation"]["command"].startswith("trailwarden search --access-key")
     assert found["coverage"] == found["result"]["coverage"]
+
+
+def test_a_question_continues_the_one_before_unless_it_is_new(up: Running) -> None:
+    answer("ask", f"Show me failed calls by {up.story.email} in the last 24 hours")
+    continued = answer("ask", "and", "the", "same", "for", "jane@company.com")
+    assert continued["interpretation"]["arguments"]["where"] == {"user": ["jane@company.com"], "failed": True}
+    assert run("ask", "--new", "the same for john", "--format", "json").exit_code == 2
+
+
+def test_later_pages_of_a_relative_window_belong_to_the_first(up: Running) -> None:
+    first = answer("search", "--access-key", up.story.stolen_key, "--last", "24h", "--limit", "40")
+    second = answer(
+        "search",
+        "--access-key",
+        up.story.stolen_key,
+        "--last",
+        "24h",
+        "--limit",
+        "40",
+        "--cursor",
+        first["next_cursor"],
+    )
+    ids = [event["event_id"] for event in (*first["events"], *second["events"])]
+    assert sorted(ids) == sorted(up.story.key_calls)
+    assert second["coverage"]["window"] == first["coverage"]["window"]
+
+
+def test_a_missing_bucket_is_named(up: Running) -> None:
+    result = run("ingest", "s3://no-such-bucket-anywhere", home=up.home)
+    assert result.exit_code == 1
+    assert "no-such-bucket-anywhere" in result.stderr
+    assert "Remedy:" in result.stderr
 
 
 def test_a_question_that_is_not_understood_is_refused_with_suggestions(up: Running) -> None:

@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_pri
 """
 
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -104,6 +103,8 @@ class RoleRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def generate_external_id() -> str:
     """A new External ID: 256 random bits, 43 characters."""
+    import secrets  # noqa: PLC0415
+
     return secrets.token_urlsafe(32)
 
 

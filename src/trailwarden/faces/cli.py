@@ -358,9 +358,9 @@ def _zone(name: str | None, format_name: str) -> tzinfo | None:
 
 def finish(result: Any, format_name: str, app: App, *, details: bool = False) -> None:
     """Write a result and end with the exit code that it means."""
-    from . import render  # noqa: PLC0415
+    from .output import View, write  # noqa: PLC0415
 
-    render.write(result, format_name, render.View(zone=app.zone, now=app.now(), details=details))
+    write(result, format_name, View(zone=app.zone, now=app.now(), details=details))
     code: int = getattr(result, "exit_code", 0)
     coverage = getattr(result, "coverage", None)
     if code == 0 and coverage is not None and not coverage.complete:

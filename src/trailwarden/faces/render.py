@@ -1,14 +1,12 @@
-"""Results as people and programs read them: tables, JSON, JSON lines, CSV.
+"""How a terminal shows a result: by its fields, lists as tables, coverage at the end.
 
-Every recorded text passes through ``safe`` before it reaches a terminal, and CSV cells that a spreadsheet
-would run as a formula are disarmed. A result is shown by its fields; where that is not enough, ``views``
-registers a ``show`` for its type.
+Every recorded text passes through ``safe``. Where the fields are not enough, ``views`` registers a ``show`` for the
+result's type.
 """
 
-import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from functools import singledispatch
 from typing import Any
 
@@ -18,36 +16,13 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..model.event import EventPage
 from ..model.finding import Coverage, Gap
-from ..model.time import format_duration, format_instant
-from ..tools.accounts_policy import RoleDocument
-from ..tools.event import RawEvents
-from ..tools.export import EventExport
-from .terminal import safe
+from ..model.time import format_duration
+from .output import UNBOUNDED, View, encode
+from .terminal import safe, safe_lines
 
-#: Off a terminal there is no width to fit into.
-UNBOUNDED = 240
 #: Accounts and Regions of like gaps that are named before "and … more".
 _PLACES = 6
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class View(msgspec.Struct, frozen=True):
-    """How to show: the zone of times, the present, and whether to show more of each row."""
-
-    zone: tzinfo = UTC
-    now: datetime | None = None
-    details: bool = False
-
-    def time(self, instant: datetime | None) -> str:
-        """``2026-11-24 03:42:38`` in the zone; empty for none."""
-        return "" if instant is None else instant.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
-
-    @property
-    def zone_name(self) -> str:
-        """The zone as a heading names it."""
-        return str(self.zone) if self.zone is not UTC else "UTC"
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -56,108 +31,6 @@ def console(*, stderr: bool = False) -> Console:
     return Console(
         stderr=stderr, width=None if stream.isatty() else UNBOUNDED, markup=False, emoji=False, highlight=False
     )
-
-
-def write(result: Any, format_name: str, view: View) -> None:
-    """Write a result to standard output."""
-    from . import views as _views  # noqa: F401, PLC0415 - registers what it shows
-
-    if isinstance(result, EventExport):
-        write_export(result, format_name, view)
-    elif format_name == "json":
-        sys.stdout.write(msgspec.json.format(encode(result), indent=2).decode() + "\n")
-    elif format_name == "jsonl":
-        for row in rows(result):
-            sys.stdout.write(encode(row).decode() + "\n")
-    elif format_name == "csv":
-        write_csv(rows(result), sys.stdout, view)
-    elif isinstance(result, RoleDocument):
-        sys.stdout.write(result.text)
-        console(stderr=True).print(Group(*(Text(f"Note: {note}") for note in result.notes)))
-    elif isinstance(result, RawEvents):
-        for record in result.records:
-            sys.stdout.write(safe_lines(msgspec.json.format(msgspec.json.encode(record), indent=2).decode()) + "\n")
-    else:
-        console().print(show(result, view))
-
-
-def write_export(export: EventExport, format_name: str, view: View) -> None:
-    """Events as they come; the coverage on standard error."""
-    if format_name == "csv":
-        write_csv(export.events, sys.stdout, view)
-    else:
-        for event in export.events:
-            sys.stdout.buffer.write(encode(event) + b"\n")
-    console(stderr=True).print(show_coverage(export.coverage, view))
-
-
-def safe_lines(text: str) -> str:
-    """Text of several lines, each of them safe, none cut."""
-    return "\n".join(safe(line, cap=len(line) * 10 + 1) for line in text.split("\n"))
-
-
-def encode(result: Any) -> bytes:
-    """JSON as the contracts describe it; times are ISO 8601 in UTC."""
-    return msgspec.json.encode(result, enc_hook=str)
-
-
-def write_csv(records: Iterable[Any], stream: Any, view: View = View()) -> None:  # noqa: B008 - frozen
-    """Rows as CSV, one column a field; nested values as JSON.
-
-    A cell that begins with ``= + - @``, a tab or a carriage return gets an apostrophe before it, so that no
-    spreadsheet runs what an attacker wrote into a user agent.
-    """
-    writer: Any = None
-    for record in records:
-        flat = flatten(record, view)
-        if writer is None:
-            writer = csv.DictWriter(stream, list(flat), lineterminator="\n", extrasaction="ignore")
-            writer.writeheader()
-        writer.writerow({name: disarm(value) for name, value in flat.items()})
-
-
-def disarm(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
-
-
-def flatten(record: Any, view: View) -> dict[str, str]:
-    """The fields of a record as text; fields of a principal stand beside the others."""
-    builtin = msgspec.to_builtins(record, builtin_types=(datetime,), enc_hook=str)
-    pairs = builtin if isinstance(builtin, dict) else {"value": builtin}
-    flat: dict[str, str] = {}
-    for name, value in pairs.items():
-        if isinstance(value, dict) and name == "principal":
-            flat.update({f"principal_{key}": _cell(inner, view) for key, inner in value.items()})
-        else:
-            flat[name] = _cell(value, view)
-    return flat
-
-
-def _cell(value: Any, view: View) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return format_instant(value, view.zone)
-    if isinstance(value, str):
-        return value
-    return msgspec.json.encode(value, enc_hook=str).decode()
-
-
-@singledispatch
-def rows(result: Any) -> Iterable[Any]:
-    """What JSON lines and CSV hold a line each: the one list of a result, else the result itself."""
-    if isinstance(result, msgspec.Struct):
-        for field in result.__struct_fields__:
-            value = getattr(result, field)
-            if isinstance(value, tuple) and value and all(isinstance(item, msgspec.Struct) for item in value):
-                return value
-    return result if isinstance(result, (list, tuple)) else (result,)
-
-
-@rows.register
-def _(page: EventPage) -> Iterable[Any]:
-    return page.events
 
 
 @singledispatch
@@ -217,7 +90,7 @@ def table_of(items: Sequence[msgspec.Struct], view: View) -> Table:
 
 def new_table(*headings: str) -> Table:
     """An empty table in the house's manner."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0), show_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table

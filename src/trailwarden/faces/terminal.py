@@ -2,7 +2,6 @@
 
 import re
 import sys
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -30,9 +29,9 @@ def safe(text: str, *, cap: int = 300) -> str:
     return shown if len(shown) <= cap else shown[: cap - 1] + "…"
 
 
-def width(text: str) -> int:
-    """How many columns a text takes on a terminal."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+def safe_lines(text: str) -> str:
+    """Text of several lines, each of them safe, none cut."""
+    return "\n".join(safe(line, cap=len(line) * 10 + 1) for line in text.split("\n"))
 
 
 class _RichTask:

@@ -1,6 +1,6 @@
 """How a terminal shows the results that people read most."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -16,10 +16,19 @@ from ..tools.accounts_connect import ConnectReport
 from ..tools.accounts_doctor import DoctorReport
 from ..tools.accounts_list import ConnectedAccounts
 from ..tools.ask import Answered
-from .render import View, counted, encode, new_table, show, show_coverage
+from .output import View, encode
+from .render import console, counted, new_table, show, show_coverage
 from .terminal import safe
 
+__all__ = ["console", "show", "show_coverage"]
+
 _SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
+#: A terminal at least so wide shows every column of an event; an impossible width.
+_WIDE, _NEVER = 160, 1 << 30
+#: How wide the columns of events may be at most; ACTION and WHO share what is left.
+_WIDEST = {"TIME": 19, "ACCOUNT": 12, "REGION": 16, "ACCESS KEY": 24, "SOURCE IP": 39, "OUTCOME": 32}
+_NARROWEST = {**_WIDEST, "SOURCE IP": 22, "OUTCOME": 14}
+_FACET_WIDTH = 32
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red"), "unknown": ("?", "magenta")}
 
 
@@ -32,7 +41,7 @@ def _(page: EventPage, view: View) -> RenderableType:
         parts.append(Text("No events match.", style="bold"))
     parts += [Text(), totals(page, view)]
     if page.facets and page.total > 1:
-        parts += [Text(), facets_grid(page)]
+        parts += [Text(), facets_grid(page, view)]
     parts += [Text(), show_coverage(page.coverage, view)]
     if page.next_cursor:
         parts.append(Text(f"Next page: the same command with --cursor {page.next_cursor}", style="dim"))
@@ -55,20 +64,39 @@ def events_table(events: Sequence[Event], view: View) -> RenderableType:
     if view.details:
         return Group(*(event_block(event, view) for event in events))
     several_accounts = len({event.account for event in events}) > 1
-    headings = [f"TIME ({view.zone_name})", *(["ACCOUNT"] if several_accounts else []), "REGION", "ACTION", "WHO"]
-    table = new_table(*headings, "ACCESS KEY", "SOURCE IP", "OUTCOME")
-    table.columns[0].no_wrap = True
-    for event in events:
-        cells = [view.time(event.time), *([event.account or ""] if several_accounts else []), event.region or ""]
-        table.add_row(
-            *(Text(safe(cell, cap=40)) for cell in cells),
-            Text(action_name(event), style="" if event.read_only else "bold"),
-            who(event),
-            Text(safe(event.access_key or "", cap=40)),
-            Text(safe(event.source_ip or "", cap=60)),
-            outcome(event),
-        )
+    columns: list[tuple[str, int, Callable[[Event], Text | str]]] = [
+        (f"TIME ({view.zone_name})", 0, lambda event: view.time(event.time)),
+        ("ACCOUNT", 130 if several_accounts else _NEVER, lambda event: safe(event.account or "", cap=20)),
+        ("REGION", 115, lambda event: safe(event.region or "", cap=40)),
+        ("ACTION", 0, lambda event: Text(action_name(event), style="" if event.read_only else "bold")),
+        ("WHO", 0, lambda event: who(event, role=view.width >= _WIDE)),
+        ("ACCESS KEY", _WIDE, lambda event: safe(event.access_key or "", cap=40)),
+        ("SOURCE IP", 0, lambda event: safe(event.source_ip or "", cap=60)),
+        ("OUTCOME", 0, outcome),
+    ]
+    shown = [(heading, cell) for heading, least, cell in columns if view.width >= least]
+    table = new_table(*(heading for heading, _ in shown))
+    rows = [[Text.assemble(cell(event)) for _, cell in shown] for event in events]
+    widths = _widths([heading for heading, _ in shown], rows, view.width)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.no_wrap, column.overflow, column.max_width = True, "ellipsis", width
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _widths(headings: Sequence[str], rows: Sequence[Sequence[Text]], room: int) -> list[int]:
+    """How wide each column may be: as wide as its cells up to a limit; ACTION and WHO give way on a narrow terminal."""
+    limits = _WIDEST if room >= _WIDE else _NARROWEST
+    widths = [
+        min(limits.get(heading.split(" (")[0], _NEVER), max(len(heading), *(row[n].cell_len for row in rows)))
+        for n, heading in enumerate(headings)
+    ]
+    action, caller = headings.index("ACTION"), headings.index("WHO")
+    left = max(26, room - 2 * len(headings) - sum(widths) + widths[action] + widths[caller])
+    widths[action] = min(widths[action], max(left * 55 // 100, left - widths[caller]))
+    widths[caller] = min(widths[caller], left - widths[action])
+    return widths
 
 
 def outcome(event: Event) -> Text:
@@ -107,18 +135,20 @@ def action_name(event: Event) -> str:
     return safe(f"{service}:{event.name or ''}" if service else event.name or "", cap=80)
 
 
-def who(event: Event) -> Text:
+def who(event: Event, *, role: bool = True) -> Text:
     """The person or workload at the front, the role behind it."""
     name = event.session_name or event.principal.name or event.principal.arn or event.principal.type or "unknown"
     text = Text(safe(name, cap=70))
-    if event.session_name and event.role_arn:
+    if role and event.session_name and event.role_arn:
         text.append(f" as {safe(event.role_arn.rsplit('/', 1)[-1], cap=60)}", style="dim")
     return text
 
 
-def facets_grid(page: EventPage) -> Table:
+def facets_grid(page: EventPage, view: View) -> Table:
     """The most frequent values of each facet, side by side."""
-    shown = {name: values for name, values in page.facets.items() if values and name in _FACET_TITLES}
+    fitting = list(_FACET_TITLES)[: max(1, view.width // _FACET_WIDTH)]
+    shown = {name: page.facets[name] for name in fitting if page.facets.get(name)}
+    room = max(12, min(38, view.width // max(1, len(shown)) - 12))
     grid = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="bold dim")
     for name in shown:
         grid.add_column(_FACET_TITLES[name], no_wrap=True)
@@ -128,7 +158,7 @@ def facets_grid(page: EventPage) -> Table:
         for values in shown.values():
             if line < len(values):
                 cell = Text(f"{values[line].count:>7,}  ", style="dim")
-                cell.append(safe(values[line].value or "none", cap=38), style="default not dim")
+                cell.append(safe(values[line].value or "none", cap=room), style="default not dim")
                 cells.append(cell)
             else:
                 cells.append(Text())

@@ -10,6 +10,9 @@ from ..errors import UsageError
 from ..installation import Installation
 from ..tool import tool
 
+#: A diagnosis wants to know soon that nobody answers.
+ATTEMPTS = 3
+
 
 class DoctorReport(msgspec.Struct, frozen=True):
     """A diagnosis of each connection."""
@@ -66,12 +69,13 @@ def accounts_doctor(
         raise UsageError(
             "no account is connected", remedy="trailwarden accounts policy prints a role; accounts connect connects it"
         )
+    broker = app.new_broker(attempts=ATTEMPTS)
     diagnoses = diagnose_all(
-        app.broker,
+        broker,
         connections,
         {each.title: each.needs for each in app.tools.values() if each.needs},
         now=app.now,
-        second_view=app.broker.own_session(profile) if profile else None,
+        second_view=broker.own_session(profile) if profile else None,
         progress=app.progress,
     )
     for diagnosis in diagnoses:

@@ -1,6 +1,10 @@
 """Ask: a plain question, answered by the tool that it stands for."""
 
-from typing import Annotated, Any
+import contextlib
+import os
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -8,8 +12,15 @@ from msgspec import Meta
 from ..installation import Installation
 from ..model.event import EventPage
 from ..model.finding import Coverage, Finding
+from ..model.time import parse_zone
 from ..tool import tool
 from .search import search
+
+if TYPE_CHECKING:
+    from ..ask import Interpretation
+
+#: For how long a question can be continued ("and yesterday?").
+CONVERSATION = timedelta(hours=1)
 
 
 class Understood(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +59,14 @@ def ask(
     question: Annotated[
         str, Meta(description="The question", extra={"argument": True, "words": True, "metavar": "QUESTION"})
     ],
+    *,
+    new: Annotated[bool, Meta(description="Do not continue the question before, even if this one could")] = False,
 ) -> Answered:
     """Answer a question about what happened: who, what, when, from where.
 
     The query that the question was understood as is always shown, and can be edited and run. What is not
-    understood is said, with the nearest questions that are; nothing is guessed. docs/ask.md is the grammar.
+    understood is said, with the nearest questions that are; nothing is guessed. A question may continue the
+    one of the last hour ("and yesterday?", "only failures"). docs/ask.md is the grammar.
 
     Raises:
         NotUnderstood: the question is outside the grammar (exit code 2).
@@ -61,9 +75,16 @@ def ask(
     from ..lake.query import vocabulary  # noqa: PLC0415
 
     now = app.now()
+    conversation = app.home / "conversation.json"
     understood = interpret(
-        question, now=now, zone=app.zone, vocabulary=vocabulary(app.lake), labels=app.lake.manifest.expected_accounts()
+        question,
+        now=now,
+        zone=app.zone,
+        vocabulary=vocabulary(app.lake),
+        previous=None if new else _before(conversation, now),
+        labels=app.lake.manifest.expected_accounts(),
     )
+    _remember(conversation, understood, now)
     interpretation = Understood(
         tool=understood.tool, arguments=understood.arguments, words=understood.words, command=understood.command
     )
@@ -89,3 +110,32 @@ def ask(
         result=page,
         coverage=page.coverage,
     )
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    at: datetime
+    understood: msgspec.Raw
+
+
+def _before(conversation: Path, now: datetime) -> "Interpretation | None":
+    """The question before, if it is recent and can still be read."""
+    from ..ask import Interpretation  # noqa: PLC0415
+
+    with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+        turn = msgspec.json.decode(conversation.read_bytes(), type=_Turn)
+        if now - turn.at <= CONVERSATION:
+            return msgspec.json.decode(turn.understood, type=Interpretation, dec_hook=lambda _, name: parse_zone(name))
+    return None
+
+
+def _remember(conversation: Path, understood: "Interpretation", now: datetime) -> None:
+    from ..ask.command import zone_name  # noqa: PLC0415
+
+    def zone(value: tzinfo) -> str:
+        return zone_name(value)
+
+    body = msgspec.Raw(msgspec.json.encode(understood, enc_hook=zone))
+    written = conversation.with_suffix(f".{os.getpid()}.tmp")
+    written.touch(mode=0o600)
+    written.write_bytes(msgspec.json.encode(_Turn(now, body)))
+    written.replace(conversation)

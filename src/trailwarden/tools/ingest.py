@@ -82,10 +82,14 @@ def _s3_client(app: Installation, uri: str, account: str | None) -> Any:
     for name, session in ways:
         try:
             client = session().client("s3")
+        except AwsError as error:
+            refused.append(f"{name}: {error.message}")
+            continue
+        try:
             with aws_errors("s3:ListBucket"):
                 client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
         except NotFound:
-            raise
+            return client  # who lists the bucket in earnest says it better
         except AwsError as error:
             refused.append(f"{name}: {error.message}")
         else:

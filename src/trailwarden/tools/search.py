@@ -49,6 +49,13 @@ def search(
             "always; never"
         ),
     ] = "auto",
+    exhaustive: Annotated[
+        bool,
+        Meta(
+            description="Fetch event history whole where looking up by name could miss something (slower; see the "
+            "answer's notes)"
+        ),
+    ] = False,
 ) -> EventPage:
     """CloudTrail events that match, with totals, the most frequent values, and the coverage of the answer.
 
@@ -64,7 +71,7 @@ def search(
         window = first_page if first_page is not None and first_page.length == window.length else window
     query = EventQuery(where=where, window=window, order=order, limit=limit)
     # Later pages go on with what the first one fetched.
-    asked = live_history(app, query, live) if cursor is None else LiveHistory()
+    asked = live_history(app, query, live, exhaustive=exhaustive) if cursor is None else LiveHistory()
     page = search_lake(app.lake, query, now=app.now(), cursor=cursor, history=asked.regions)
     return msgspec.structs.replace(page, coverage=page.coverage.with_gaps(asked.gaps, asked.notes))
 
@@ -77,7 +84,7 @@ class LiveHistory(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def live_history(app: Installation, query: EventQuery, live: Live) -> LiveHistory:
+def live_history(app: Installation, query: EventQuery, live: Live, *, exhaustive: bool = False) -> LiveHistory:
     """Fetch into the lake what event history holds of the query and the lake does not.
 
     ``auto`` asks for an account without an archive, and for the time since an archive's newest record where
@@ -95,7 +102,9 @@ def live_history(app: Installation, query: EventQuery, live: Live) -> LiveHistor
         missing = asked and (asked if until is None else asked.intersect(Window(until, max(until, now))))
         # What an archive may still deliver is not missing yet.
         if missing and (until is None or missing.end - until > DELIVERY_DELAY):
-            windows.setdefault(missing, []).append(account)
+            # By the hour, so that accounts whose archives end at about the same time are asked together.
+            start = missing.start.replace(minute=0, second=0, microsecond=0) if until else missing.start
+            windows.setdefault(Window(start, missing.end), []).append(account)
     if not windows:
         return LiveHistory()
     from ..aws.history import fetch_history  # noqa: PLC0415
@@ -105,7 +114,15 @@ def live_history(app: Installation, query: EventQuery, live: Live) -> LiveHistor
     regions: dict[str, tuple[str, ...]] = {}
     for window, accounts in windows.items():
         asked_query = msgspec.structs.replace(query, window=window)
-        report = fetch_history(app.broker, app.lake, asked_query, accounts=accounts, now=now, progress=app.progress)
+        report = fetch_history(
+            app.broker,
+            app.lake,
+            asked_query,
+            accounts=accounts,
+            now=now,
+            progress=app.progress,
+            exhaustive=exhaustive,
+        )
         gaps += report.gaps
         notes += report.notes
         regions |= report.looked_at
