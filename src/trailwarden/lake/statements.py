@@ -102,9 +102,11 @@ def frequent(where: Predicate, sets: Sequence[Sequence[str]], *, most: int, wind
     columns = list(dict.fromkeys(column for each in sets for column in each))
     names = ", ".join(columns)
     grouping_sets = ", ".join("(" + ", ".join(each) + ")" for each in sets)
+    # One grouping() a column, weighted: Spark's takes no more than one.
+    weights = " + ".join(f"grouping({column}) * {1 << n:d}" for n, column in enumerate(reversed(columns)))
     codes = " ".join(f"WHEN {_grouping(columns, each)} THEN {number}" for number, each in enumerate(sets))
     counted = (
-        f"SELECT CASE grouping({names}) {codes} END AS facet, count(*) AS n, {names} FROM events WHERE {where.sql} "
+        f"SELECT CASE {weights} {codes} END AS facet, count(*) AS n, {names} FROM events WHERE {where.sql} "
         f"GROUP BY GROUPING SETS ({grouping_sets})"
     )
     ranked = (
