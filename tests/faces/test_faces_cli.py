@@ -166,11 +166,40 @@ def test_the_policy_names_this_installations_own_principal(up: Running) -> None:
     assert statement["Condition"]["StringEquals"]["sts:ExternalId"] == external_id
 
 
-def test_live_history_answers_what_the_archive_does_not_reach(up: Running) -> None:
-    # The archive ends with its newest record; event history covers each account from there to now.
-    found = answer("search", "--access-key", up.story.stolen_key, "--last", "24h")
-    assert found["total"] == 47
-    assert [gap for gap in found["coverage"]["gaps"] if gap["kind"] == "not_fresh"] == []
+def test_live_history_is_looked_at_beside_the_archive_and_doubles_nothing(up: Running) -> None:
+    archived = answer("search", "--access-key", up.story.stolen_key, "--last", "24h", "--live", "never")
+    live = answer("search", "--access-key", up.story.stolen_key, "--last", "24h", "--live", "always")
+    assert archived["total"] == live["total"] == 47
+    assert "event_history" in {source["kind"] for source in live["coverage"]["sources"]}
+    assert [gap for gap in live["coverage"]["gaps"] if gap["kind"] == "not_fresh"] == []
+    assert live["coverage"]["fresh_until"] > archived["coverage"]["fresh_until"]
+
+
+def test_event_history_alone_answers_where_there_is_no_archive(up: Running, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text((up.home / "config.toml").read_text())
+    production = up.scenario.connections[1]
+    connect = ("accounts", "connect", production.role_arn, "--external-id", production.external_id)
+    assert run(*connect, home=tmp_path).exit_code == 0
+    search = ("search", "--access-key", up.story.stolen_key, "--last", "24h", "--format", "json")
+    unasked = run(*search, "--live", "never", home=tmp_path)
+    assert unasked.exit_code == 3
+    assert json.loads(unasked.stdout)["total"] == 0
+    asked = run(*search, home=tmp_path)
+    assert asked.exit_code == 0, asked.output
+    found = json.loads(asked.stdout)
+    assert {event["event_id"] for event in found["events"]} == set(up.story.key_calls)
+    assert {source["kind"] for source in found["coverage"]["sources"]} == {"event_history"}
+
+
+def test_a_range_that_is_none_is_refused_instead_of_finding_nothing(up: Running) -> None:
+    for wrong in ("10.0.0.0/99", "2001:db8::/129", "300.1.1.0/24"):
+        result = run("search", "--ip", wrong, home=up.home)
+        assert result.exit_code == 2, wrong
+        assert "not an address range" in result.stderr
+
+
+def test_an_empty_quarantine_says_so(tmp_path: Path) -> None:
+    assert run("lake", "quarantine", home=tmp_path).stdout.strip() == "None."
 
 
 def test_csv_and_json_lines_hold_one_event_a_line(up: Running) -> None:

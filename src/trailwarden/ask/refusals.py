@@ -80,7 +80,7 @@ TOPICS = (
         + r"(delete|remove|disable|deactivate|terminate|stop|kill|block|ban|detach|revoke|rotate|isolate|quarantine"
         r"|suspend|lock|reset|create|attach|add|update|enable|approve|reject|undo|shut\s+down|unblock|restore)\b",
         "asking only reads: nothing is changed, approved or undone by a question",
-        "a change is proposed with `trailwarden actions propose`, and a person approves it",
+        "ask what was done; to stop it, use AWS's own tools: Trailwarden changes nothing in an account",
     ),
     _topic(
         r"\b(?:permissions?|over-?privileged|privileges?|entitlements?|allowed to|trust policy|attached polic(?:y|ies)"

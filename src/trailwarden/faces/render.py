@@ -59,6 +59,9 @@ def _struct(result: msgspec.Struct, view: View) -> Iterable[RenderableType]:
             lists += [Text(), Text(title, style="bold"), table_of(value, view)]
         elif value is not None and value not in ((), ""):
             pairs.add_row(title, _plain(value, view))
+    if not pairs.row_count and not lists:
+        yield Text("None.")
+        return
     yield pairs
     yield from lists
 

@@ -49,6 +49,7 @@ _SIGN_IN_RESULT = ':\\s*"Failure"'
 _ASSUMED = re.compile(r"arn:[^:]*:sts::[^:]*:assumed-role/[^/]+")
 _ROLE = re.compile(r"arn:([^:]*):iam::([^:]*):role/(?:.*/)?([^/]+)")
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_CIDR_SHAPE = re.compile(r"[0-9A-Fa-f:.]+/[0-9]+")
 _RESOURCE_KEYS = '"(?:ARN|arn|ARNPrefix|resourceName|ResourceName)"'
 
 
@@ -106,7 +107,8 @@ def predicate(where: EventFilter, addresses: Addresses) -> Predicate:
     """The condition that the events of ``where`` fulfil.
 
     Raises:
-        UsageError: a value longer than LONGEST_VALUE, or with characters that are not Unicode text.
+        UsageError: a value longer than LONGEST_VALUE or with characters that are not Unicode text, or a range of
+            addresses that is none.
     """
     parts = _fields(where, addresses)
     if where.exclude is not None:
@@ -288,6 +290,12 @@ def _ips(values: Iterable[str], addresses: Addresses) -> Predicate:
     networks: list[IPv6Network] = []
     for value in values:
         network = _network(value)
+        if network is None and _CIDR_SHAPE.fullmatch(value.strip()):
+            raise UsageError(
+                f"not an address range: {value!r}",
+                remedy="a range is an address and the length of its prefix: 203.0.113.0/24 (at most 32), "
+                "2001:db8::/32 (at most 128)",
+            )
         if isinstance(network, IPv6Network):
             networks.append(network)
         elif network is not None and network.prefixlen < 32:

@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Meta
 
 from ..aws.connection import Purpose
-from ..aws.trust import PolicyChoice
+from ..aws.trust import PolicyChoice, TrustedPrincipal
+from ..errors import NoCredentials
 from ..installation import Installation
 from ..tool import tool
 
@@ -68,7 +69,7 @@ def accounts_policy(
     if connection and not external_id:
         external_id = app.state.connections.external_id(connection)
     request = trust.RoleRequest(
-        principal=trust.trusted_principal(principal) if principal else app.broker.own_principal(),
+        principal=trust.trusted_principal(principal) if principal else _own_principal(app),
         external_id=external_id or trust.generate_external_id(),
         role_name=connection.role_name if connection else role_name,
         purpose=purpose,
@@ -99,3 +100,15 @@ def accounts_policy(
         role_arn=connection.role_arn if connection else None,
         notes=tuple(notes),
     )
+
+
+def _own_principal(app: Installation) -> TrustedPrincipal:
+    try:
+        return app.broker.own_principal()
+    except NoCredentials as error:
+        raise NoCredentials(
+            error.message,
+            remedy=f"{error.remedy}; or name the principal that will have them: --principal ARN",
+            code=error.code,
+            operation=error.operation,
+        ) from error

@@ -14,7 +14,7 @@ from ..model.event import EventPage
 from ..model.finding import Coverage, Finding
 from ..model.time import parse_zone
 from ..tool import tool
-from .search import search
+from .search import SEARCH_NEEDS, search
 
 if TYPE_CHECKING:
     from ..ask import Interpretation
@@ -47,7 +47,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 @tool(
     effect="read",
     title="Ask a question in plain words",
-    needs=("cloudtrail:LookupEvents", "account:ListRegions", "ec2:DescribeRegions"),
+    needs=SEARCH_NEEDS,
     examples=(
         'trailwarden ask "Show me all API calls by john@company.com in the last 24 hours"',
         'trailwarden ask "Who used 185.220.101.1 since Monday?"',

@@ -9,7 +9,7 @@ from ..model.event import EVERYTHING, Event, EventFilter, EventQuery
 from ..model.finding import Coverage
 from ..model.time import Window
 from ..tool import tool
-from .search import search
+from .search import SEARCH_NEEDS, search
 
 
 class EventExport(msgspec.Struct, frozen=True):
@@ -23,7 +23,7 @@ class EventExport(msgspec.Struct, frozen=True):
 @tool(
     effect="read",
     title="Export all matching events",
-    needs=("cloudtrail:LookupEvents", "account:ListRegions", "ec2:DescribeRegions"),
+    needs=SEARCH_NEEDS,
     examples=(
         "trailwarden export --access-key AKIAIOSFODNN7EXAMPLE --last 30d --format csv > key.csv",
         "trailwarden export --account 222222222222 --denied --format jsonl | head",

@@ -14,6 +14,8 @@ from ..model.finding import Gap
 from ..model.time import DELIVERY_DELAY, Window
 from ..tool import tool
 
+#: What a search needs, and whatever is answered by one.
+SEARCH_NEEDS = ("cloudtrail:LookupEvents", "account:ListRegions", "ec2:DescribeRegions")
 #: How far back event history is asked where the question names no time.
 DEFAULT_REACH = timedelta(days=1)
 
@@ -24,7 +26,7 @@ Limit = Annotated[int, Meta(ge=1, le=10_000, description="How many events a page
 @tool(
     effect="read",
     title="Search CloudTrail",
-    needs=("cloudtrail:LookupEvents", "account:ListRegions", "ec2:DescribeRegions"),
+    needs=SEARCH_NEEDS,
     examples=(
         "trailwarden search --user john@company.com --last 24h",
         "trailwarden search --access-key AKIAIOSFODNN7EXAMPLE --changes --last 7d --details",
