@@ -32,7 +32,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Something worth a person's attention, with the records that show it.
 
     ``id`` names the rule and is stable; ``count`` is how many records support it, of which ``evidence``
-    holds some.
+    holds some. ``technique`` is MITRE ATT&CK's id, where one fits.
     """
 
     id: str
@@ -41,6 +41,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     count: int = 0
     evidence: tuple[Evidence, ...] = ()
+    technique: str = ""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
