@@ -237,8 +237,11 @@ def test_many_calls_at_once(emulator: Emulator) -> None:
     assert [len(iam.list_roles()["Roles"]) for iam, _, _ in clients] == [4] * 8
 
 
-def test_identity_center_and_organizations_answer(home: Any) -> None:
+def test_identity_center_answers_where_it_is_enabled(emulator: Emulator, home: Any) -> None:
+    assert client(home, "sso-admin").list_instances()["Instances"] == []
+    enabled = emulator.enable_identity_center(HOME)
     (instance,) = client(home, "sso-admin").list_instances()["Instances"]
+    assert instance["InstanceArn"] == enabled.instance_arn
     made = client(home, "sso-admin").create_permission_set(Name="Admin", InstanceArn=instance["InstanceArn"])
     assert made["PermissionSet"]["Name"] == "Admin"
     users = client(home, "identitystore").list_users(IdentityStoreId=instance["IdentityStoreId"])

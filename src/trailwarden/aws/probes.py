@@ -82,7 +82,6 @@ PROBES: Mapping[str, Probe] = {
     "ec2:DescribeSnapshots": Probe("ec2", "describe_snapshots", {"OwnerIds": ["self"], "MaxResults": 5}),
     "ec2:DescribeVolumes": Probe("ec2", "describe_volumes", _NO_INSTANCE),
     "guardduty:ListDetectors": Probe("guardduty", "list_detectors", {"MaxResults": 1}),
-    "iam:GetAccessKeyLastUsed": Probe("iam", "get_access_key_last_used", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}),
     "iam:GetAccountAuthorizationDetails": Probe(
         "iam", "get_account_authorization_details", {"Filter": ["Group"], "MaxItems": 1}
     ),

@@ -7,12 +7,14 @@ from its weight and its windows; a window's sign-ins and role sessions count as 
 
 import heapq
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from .actions import Action
 from .decoys import TRAVEL_IP, working_instant
@@ -182,7 +184,7 @@ def _workdays(scenario: Scenario, person: Person) -> list[tuple[int, int]]:
     while day <= scenario.anchor.astimezone(zone).date():
         shift, off = random.random() * 0.75, random.random() < 0.06
         on_call = person.name == "john" and (scenario.anchor.astimezone(zone).date() - day).days <= 1
-        if (day.weekday() < 5 and not off) or on_call:
+        if ((day.weekday() < 5 and not off) or on_call) and not _is_away(scenario, person, day):
             begins = datetime(day.year, day.month, day.day, tzinfo=zone) + timedelta(hours=person.workday[0] + shift)
             start = max(int(begins.timestamp()), first)
             finish = min(int(begins.timestamp() + person.workday[1] * _HOUR), end)
@@ -192,11 +194,26 @@ def _workdays(scenario: Scenario, person: Person) -> list[tuple[int, int]]:
     return days or [(end - _HOUR, end)]
 
 
-def _person(scenario: Scenario, person: Person) -> _Actor:
-    team = profile("analyst" if person.federation == "saml" else person.team)
+def _is_away(scenario: Scenario, person: Person, day: date) -> bool:
+    """Whether the person had left, and not come back yet."""
+    ago = (scenario.anchor.date() - day).days
+    return person.rehire is not None and person.rehire.back < ago <= person.rehire.left
+
+
+def _as_of(scenario: Scenario, person: Person, at: int) -> Person:
+    """The person at a time: who came back was another user before."""
+    rehire = person.rehire
+    if rehire is None or at >= (scenario.anchor - timedelta(days=rehire.left)).timestamp():
+        return person
+    return msgspec.structs.replace(person, user_id=rehire.user_id, home_ip=rehire.home_ip)
+
+
+def _person(scenario: Scenario, somebody: Person) -> _Actor:
+    team = profile("analyst" if somebody.federation == "saml" else somebody.team)
     travels_from = int(scenario.anchor.timestamp()) - 2 * _DAY
 
     def plan(start: int, end: int, count: int, random: Random) -> list[_Planned]:
+        person = _as_of(scenario, somebody, start)
         ip = random.choices((person.home_ip, person.place.office_ip), weights=(55, 45))[0]
         if person.name == "jane" and start >= travels_from:
             ip = TRAVEL_IP
@@ -232,8 +249,8 @@ def _person(scenario: Scenario, person: Person) -> _Actor:
             at = until
         return planned
 
-    least = 12 if person.federation == "saml" else 24
-    return _Actor(f"person {person.name}", person.weight, least, _workdays(scenario, person), plan)
+    least = 12 if somebody.federation == "saml" else 24
+    return _Actor(f"person {somebody.name}", somebody.weight, least, _workdays(scenario, somebody), plan)
 
 
 _TERRAFORM = (
@@ -294,16 +311,21 @@ def _workload(scenario: Scenario, workload: Workload) -> _Actor:
     return _Actor(f"workload {workload.name}", workload.weight, 8, windows, plan)
 
 
-def _root(scenario: Scenario) -> _Actor:
-    """The root user: one monthly check by hand, and one audit of a member's root credentials by AssumeRoot."""
-    account, member = scenario.management.id, scenario.production.id
+def root_sign_in(scenario: Scenario) -> datetime:
+    """When the management account's root user signed in for its monthly check."""
     jane = scenario.person("jane")
-    checked = min(
+    return min(
         moment
         for days in range(9, 13)
         if (moment := working_instant(scenario, jane, scenario.anchor - timedelta(days=days))).weekday() < 5
     )
-    at = int(checked.timestamp())
+
+
+def _root(scenario: Scenario) -> _Actor:
+    """The root user: one monthly check by hand, and one audit of a member's root credentials by AssumeRoot."""
+    account, member = scenario.management.id, scenario.production.id
+    jane = scenario.person("jane")
+    at = int(root_sign_in(scenario).timestamp())
 
     def plan(_start: int, _end: int, _count: int, random: Random) -> list[_Planned]:
         root = {"type": "Root", "principalId": account, "arn": f"arn:aws:iam::{account}:root", "accountId": account}

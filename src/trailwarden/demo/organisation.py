@@ -12,13 +12,16 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress, Silent
-from .activity import stream
+from .activity import root_sign_in, stream
 from .archive import archive
+from .iam_principals import PROTECT_TRAIL
+from .iam_world_build import build_iam_world
+from .ids import access_key_id, principal_id
 from .incident import Story, incident
 from .people import IamUser
 from .records import Recorded
 from .roles import AWS_POLICY, PERMISSION_SETS, Role, allow, oidc_issuer, policy, saml_provider_name
-from .scenario import INSTALLATION_USER, REGIONS, Connection, Scenario
+from .scenario import INSTALLATION_USER, Connection, Scenario
 
 if TYPE_CHECKING:
     from .emulator import Emulator
@@ -38,14 +41,16 @@ def build_organisation(scenario: Scenario, emulator: "Emulator", *, progress: Pr
     """
     watcher = progress or Silent()
     story = incident(scenario)
-    with watcher.task("Building the organisation", total=6, unit="steps") as task:
+    with watcher.task("Building the organisation", total=8, unit="steps") as task:
         for step, note in (
             (_organization, "accounts"),
             (_roles, "roles"),
             (_users, "users"),
+            (_unused_credentials, "credentials that nobody uses"),
             (_identity_center, "Identity Center"),
             (_instances, "instances"),
             (_web_acls, "web ACLs"),
+            (_iam_world, "roles and policies beside those"),
         ):
             step(scenario, emulator, story)
             task.advance(1, note=note)
@@ -80,16 +85,11 @@ def _organization(scenario: Scenario, emulator: "Emulator", _story: Story) -> No
             client.create_account(AccountName=account.name, Email=account.email)
         unit = client.create_organizational_unit(ParentId=root, Name=account.unit)["OrganizationalUnit"]["Id"]
         client.move_account(AccountId=account.id, SourceParentId=root, DestinationParentId=unit)
-    guard = {
-        "Effect": "Deny",
-        "Action": ["cloudtrail:StopLogging", "cloudtrail:DeleteTrail", "cloudtrail:UpdateTrail"],
-        "Resource": "*",
-    }
     made = client.create_policy(
         Name="ProtectTrail",
         Description="Nobody in a member account touches the organisation trail",
         Type="SERVICE_CONTROL_POLICY",
-        Content=policy(guard),
+        Content=PROTECT_TRAIL,
     )
     client.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=root)
 
@@ -115,6 +115,8 @@ def _roles(scenario: Scenario, emulator: "Emulator", _story: Story) -> None:
             iam.create_saml_provider(Name="CompanyOkta", SAMLMetadataDocument=_metadata("idp.company.com"))
             iam.create_open_id_connect_provider(Url=f"https://{issuer}", ClientIDList=["sts.amazonaws.com"])
         model = _iam_model(account.id)
+        for provider in (*model.saml_providers.values(), *model.open_id_providers.values()):
+            provider.create_date = scenario.anchor - timedelta(days=640)
         for role in scenario.roles:
             if role.account_id == account.id:
                 _create_role(iam, model, role)
@@ -125,10 +127,15 @@ def _roles(scenario: Scenario, emulator: "Emulator", _story: Story) -> None:
 
 
 def _create_role(iam: Any, model: Any, role: Role) -> None:
+    from .emulator.world import load_aws_policies  # noqa: PLC0415
+
     if role.path.startswith("/aws-service-role/"):
         linked = f"{role.path.split('/')[2]}"
         created = model.create_role(role.name, role.trust, role.path, None, "", [], "3600", linked)
         created.policies = dict(role.inline)
+        load_aws_policies(model, role.managed)
+        for arn in role.managed:
+            model.attach_role_policy(arn, role.name)
     else:
         iam.create_role(RoleName=role.name, Path=role.path, AssumeRolePolicyDocument=role.trust)
         for name, document in role.inline.items():
@@ -151,7 +158,8 @@ def _metadata(host: str) -> str:
     )
 
 
-def _groups(scenario: Scenario) -> dict[str, tuple[str, ...]]:
+def developer_groups(scenario: Scenario) -> dict[str, tuple[str, ...]]:
+    """The groups of IAM users in the member accounts: a managed policy or none, an inline policy or none."""
     deploy = scenario.role(scenario.development.id, "DeployRole").arn
     developer = policy(
         allow(
@@ -174,7 +182,7 @@ def _groups(scenario: Scenario) -> dict[str, tuple[str, ...]]:
 def _users(scenario: Scenario, emulator: "Emulator", story: Story) -> None:
     for account in (scenario.production, scenario.development):
         iam = emulator.session(account.id).client("iam")
-        for group, (managed, inline) in _groups(scenario).items():
+        for group, (managed, inline) in developer_groups(scenario).items():
             iam.create_group(GroupName=group)
             if managed:
                 iam.attach_group_policy(GroupName=group, PolicyArn=managed)
@@ -199,6 +207,47 @@ def _users(scenario: Scenario, emulator: "Emulator", story: Story) -> None:
     _create_key(iam, model, backdoor.name, story.backdoor_key, backdoor.create_date, (story.ended, "sts"))
 
 
+def _unused_credentials(scenario: Scenario, emulator: "Emulator", _story: Story) -> None:
+    """What is configured and does not occur in the records, and the root users."""
+    from .emulator import Root  # noqa: PLC0415
+
+    made = scenario.anchor - timedelta(days=430)
+    # Nobody has used the emergency user of the management account yet; emma has never used what she was given.
+    for account, name, owner, mfa in (
+        (scenario.management, "break-glass", "", True),
+        (scenario.development, "emma", scenario.person("emma").email, False),
+    ):
+        iam, model = emulator.session(account.id).client("iam"), _iam_model(account.id)
+        tags = [{"Key": "email", "Value": owner}] if owner else [{"Key": "purpose", "Value": "emergency"}]
+        iam.create_user(UserName=name, Tags=tags)
+        user = model.users[name]
+        user.id, user.create_date = principal_id("AIDA", scenario.seed, account.id, name), made
+        _give_password(iam, name)
+        if mfa:
+            _give_mfa(iam, name)
+        else:
+            _create_key(iam, model, name, access_key_id(scenario.seed, account.id, name, "430"), made, None)
+    iam = emulator.session(scenario.development.id).client("iam")
+    iam.create_saml_provider(Name="LegacyADFS", SAMLMetadataDocument=_metadata("adfs.company.com"))
+    legacy = _iam_model(scenario.development.id).saml_providers["LegacyADFS"]
+    legacy.create_date = scenario.anchor - timedelta(days=1_380)
+    opened = scenario.anchor - timedelta(days=1_460)
+    emulator.set_root(scenario.management.id, Root(opened, mfa=True, signed_in=root_sign_in(scenario)))
+    emulator.set_root(scenario.production.id, Root(opened, mfa=True))
+    emulator.set_root(scenario.development.id, Root(opened, mfa=False))
+
+
+def _give_password(iam: Any, name: str) -> None:
+    iam.create_login_profile(UserName=name, Password="Correct-Horse-7-Battery", PasswordResetRequired=False)  # noqa: S106 - of a simulated user
+
+
+def _give_mfa(iam: Any, name: str) -> None:
+    serial = iam.create_virtual_mfa_device(VirtualMFADeviceName=name)["VirtualMFADevice"]["SerialNumber"]
+    iam.enable_mfa_device(
+        UserName=name, SerialNumber=serial, AuthenticationCode1="123456", AuthenticationCode2="654321"
+    )
+
+
 def _create_user(scenario: Scenario, iam: Any, user: IamUser, story: Story) -> None:
     tags = [{"Key": "email", "Value": user.owner}] if user.owner else [{"Key": "purpose", "Value": "automation"}]
     iam.create_user(UserName=user.name, Tags=tags)
@@ -211,13 +260,10 @@ def _create_user(scenario: Scenario, iam: Any, user: IamUser, story: Story) -> N
     for arn in user.policies:
         iam.attach_user_policy(UserName=user.name, PolicyArn=arn)
     if user.console:
-        iam.create_login_profile(UserName=user.name, Password="Correct-Horse-7-Battery", PasswordResetRequired=False)  # noqa: S106 - of a simulated user
+        _give_password(iam, user.name)
         held.password_last_used = scenario.anchor - timedelta(hours=30)
     if user.mfa:
-        serial = iam.create_virtual_mfa_device(VirtualMFADeviceName=user.name)["VirtualMFADevice"]["SerialNumber"]
-        iam.enable_mfa_device(
-            UserName=user.name, SerialNumber=serial, AuthenticationCode1="123456", AuthenticationCode2="654321"
-        )
+        _give_mfa(iam, user.name)
     for key, age in user.keys:
         stolen = key == story.stolen_key
         last = (story.last_call, "sts") if stolen else (scenario.anchor - timedelta(hours=11), "ec2")
@@ -225,28 +271,26 @@ def _create_user(scenario: Scenario, iam: Any, user: IamUser, story: Story) -> N
 
 
 def _create_key(  # noqa: PLR0917 - what a key is
-    iam: Any, model: Any, user_name: str, key: str, created: datetime, last_used: tuple[datetime, str]
+    iam: Any, model: Any, user_name: str, key: str, created: datetime, last_used: tuple[datetime, str] | None
 ) -> None:
     from moto.iam.models import AccessKeyLastUsed  # noqa: PLC0415
 
     drawn = iam.create_access_key(UserName=user_name)["AccessKey"]["AccessKeyId"]
     held = model.access_keys.pop(drawn)
     held.access_key_id, held.create_date = key, created
-    held.last_used = AccessKeyLastUsed(last_used[0], last_used[1], "us-east-1")
+    held.last_used = AccessKeyLastUsed(last_used[0], last_used[1], "us-east-1") if last_used is not None else None
     model.access_keys[key] = held
 
 
 def _identity_center(scenario: Scenario, emulator: "Emulator", _story: Story) -> None:
     from moto.identitystore.models import identitystore_backends  # noqa: PLC0415
-    from moto.ssoadmin.models import ssoadmin_backends  # noqa: PLC0415
 
-    # The emulator's model has an instance in every account and Region; AWS has one in one Region.
-    for account in scenario.accounts:
-        for region in REGIONS:
-            if (account.id, region) != (scenario.management.id, scenario.sso_region):
-                ssoadmin_backends[account.id][region].instances.clear()
-    instance = ssoadmin_backends[scenario.management.id][scenario.sso_region].instances[0]
-    instance.instance_arn, instance.identity_store_id = scenario.instance_arn, scenario.identity_store_id
+    emulator.enable_identity_center(
+        scenario.management.id,
+        scenario.sso_region,
+        instance_arn=scenario.instance_arn,
+        identity_store_id=scenario.identity_store_id,
+    )
     session = emulator.session(scenario.management.id, region=scenario.sso_region)
     admin, directory = session.client("sso-admin"), session.client("identitystore")
     store = scenario.identity_store_id
@@ -359,6 +403,10 @@ def _web_acls(scenario: Scenario, emulator: "Emulator", _story: Story) -> None:
                 for number, (version, arn) in enumerate(made.items())
             ],
         )
+
+
+def _iam_world(scenario: Scenario, emulator: "Emulator", _story: Story) -> None:
+    build_iam_world(scenario, emulator)
 
 
 def _trail(scenario: Scenario, emulator: "Emulator", progress: Progress) -> None:

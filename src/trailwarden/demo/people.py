@@ -66,6 +66,19 @@ class Assignment(msgspec.Struct, frozen=True):
     permission_set: str
 
 
+class Rehire(msgspec.Struct, frozen=True):
+    """An earlier time of somebody at the organisation: as another Identity Center user, from another home.
+
+    The user was deleted when they left, ``left`` days before the present of the story; the new one began ``back`` days
+    before it.
+    """
+
+    user_id: str
+    home_ip: str
+    left: int
+    back: int
+
+
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who works at the organisation.
 
@@ -89,6 +102,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     assignments: tuple[Assignment, ...]
     workday: tuple[float, float]
     weight: float
+    rehire: Rehire | None = None
 
 
 class IamUser(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,13 +162,18 @@ def roster(seed: int, accounts: tuple[str, str, str]) -> tuple[Person, ...]:
         client: Client = "login" if name == "anna" else "cli" if name == "john" else random.choice(clients)
         prefix = place.home_prefixes[number % len(place.home_prefixes)]
         given, _, family = name.title().partition(".")
+        rehire = (
+            Rehire(_user_id(seed, f"{name}, the first time"), f"{prefix}.7.{20 + number}", left=17, back=11)
+            if name == "rosa"
+            else None
+        )
         people.append(
             Person(
                 name=name,
                 given=given,
                 family=family or "Example",
                 email=f"{name}@{DOMAIN}",
-                user_id="" if saml else f"{identity_store_id(seed)[2:]}-{uuid(seed, 'identity center user', name)}",
+                user_id="" if saml else _user_id(seed, name),
                 team="finance" if saml else team,
                 place=place,
                 home_ip=f"{prefix}.{11 + number * 5}.{20 + random.randrange(200)}",
@@ -168,7 +187,8 @@ def roster(seed: int, accounts: tuple[str, str, str]) -> tuple[Person, ...]:
                 federation="saml" if saml else "identity_center",
                 assignments=_assignments(name, team, accounts),
                 workday=(8.25 + random.random() * 1.5, 7.5 + random.random() * 1.25),
-                weight=1.0 if name in {"john", "jane"} else random.lognormvariate(0, 0.5),
+                weight=1.0 if name in {"john", "jane", "rosa"} else random.lognormvariate(0, 0.5),
+                rehire=rehire,
             )
         )
     return tuple(people)
@@ -251,6 +271,10 @@ def iam_users(seed: int, accounts: tuple[str, str, str], people: tuple[Person, .
             ip="198.51.100.132",
         ),
     )
+
+
+def _user_id(seed: int, name: str) -> str:
+    return f"{identity_store_id(seed)[2:]}-{uuid(seed, 'identity center user', name)}"
 
 
 def identity_store_id(seed: int) -> str:

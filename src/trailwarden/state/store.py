@@ -21,11 +21,13 @@ class State:
     """What this installation keeps. May be shared between threads; several processes may have it open at once."""
 
     def __init__(self, engine: "Engine", box: SecretBox) -> None:
+        from .aliases import AliasStore  # noqa: PLC0415
         from .connections import ConnectionStore  # noqa: PLC0415
 
         self.engine = engine
         self.box = box
         self.connections = ConnectionStore(self.read, self.write, box)
+        self.aliases = AliasStore(self.read, self.write)
 
     @classmethod
     def open(cls, home: Path, url: str | None = None, *, keys: KeySource | None = None) -> "State":

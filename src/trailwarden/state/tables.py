@@ -7,7 +7,7 @@ rotation finds the secrets by that mark. Its table's primary key is one column.
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, LargeBinary, MetaData, String, Table
+from sqlalchemy import Boolean, CheckConstraint, Column, LargeBinary, MetaData, String, Table, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import DateTime, TypeDecorator
 
@@ -56,4 +56,23 @@ connection = Table(
     Column("created_at", Instant, nullable=False),
     Column("last_checked", Instant),
     Column("last_status", String(16)),
+)
+
+#: The columns ``…_key`` hold what is compared: without case where that does not matter, and never NULL.
+alias = Table(
+    "alias",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("person", String(320), nullable=False),
+    Column("person_key", String(640), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("value", String(512), nullable=False),
+    Column("value_key", String(1024), nullable=False),
+    Column("account", String(12)),
+    Column("account_key", String(12), nullable=False),
+    Column("denies", Boolean, nullable=False),
+    Column("reason", String(1000), nullable=False),
+    Column("added", Instant, nullable=False),
+    Column("added_by", String(320), nullable=False),
+    UniqueConstraint("person_key", "kind", "value_key", "account_key"),
 )

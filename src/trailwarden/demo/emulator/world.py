@@ -111,6 +111,36 @@ class Fault:
         return cls(kind="expired", action=action, times=times, after=after, account=account)
 
 
+@dataclass(frozen=True)
+class IdentityCenter:
+    """An enabled instance of IAM Identity Center. ``created`` is in seconds since 1970."""
+
+    account: str
+    region: str
+    instance_arn: str
+    identity_store_id: str
+    created: float
+
+
+@dataclass(frozen=True)
+class Root:
+    """An account's root user, which came to be with the account: what it has, and when it last signed in."""
+
+    created: datetime = datetime(2020, 1, 1, tzinfo=UTC)
+    mfa: bool = False
+    access_key: bool = False
+    signed_in: datetime | None = None
+
+
+@dataclass
+class CredentialReport:
+    """A credential report in CSV, and how often it was asked for."""
+
+    generated: datetime
+    content: str
+    asked: int = 0
+
+
 @dataclass
 class World:
     """The state of one emulator. It lives as long as moto's backends: both are emptied together."""
@@ -127,6 +157,10 @@ class World:
     opted: dict[tuple[str, str], bool] = field(default_factory=dict)
     service_credentials: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     access_reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    credential_reports: dict[str, CredentialReport] = field(default_factory=dict)
+    roots: dict[str, Root] = field(default_factory=dict)
+    identity_centers: list[IdentityCenter] = field(default_factory=list)
+    disabled_people: set[tuple[str, str]] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _fault_calls: Counter[Fault] = field(default_factory=Counter)
 
@@ -135,8 +169,10 @@ class World:
         empty_moto()
         for held in (self.faults, self.credentials, self.histories, self.lookups, self.opted):
             held.clear()
-        for more in (self.service_credentials, self.access_reports, self._fault_calls):
+        for more in (self.service_credentials, self.access_reports, self._fault_calls, self.credential_reports):
             more.clear()
+        for other in (self.roots, self.identity_centers, self.disabled_people):
+            other.clear()
 
     def moto(self, call: Call) -> Answer:
         """Let moto answer, in the caller's account."""
