@@ -1,4 +1,4 @@
-"""What the tests of questions share: the instant, the names in the lake, and the data files."""
+"""What the tests of questions share: the instant, the names in the lake, events and sessions, and the data files."""
 
 import json
 from collections import Counter
@@ -11,6 +11,7 @@ from trailwarden.ask import Interpretation, Names, interpret
 from trailwarden.model.event import Event, EventPage, EventQuery, FacetValue
 from trailwarden.model.finding import Coverage, Source
 from trailwarden.model.principal import Principal
+from trailwarden.model.session import ChainKind, ChainStep, Issuer, Session
 
 #: A Tuesday, early in the morning.
 NOW = datetime(2026, 11, 24, 3, 42, 38, tzinfo=UTC)
@@ -103,3 +104,34 @@ def page(
         query=EventQuery(where=asked.where, window=asked.window, order=asked.order, limit=asked.limit),
         coverage=coverage or COMPLETE,
     )
+
+
+def step(kind: ChainKind, name: str | None, **fields: Any) -> ChainStep:
+    """A step of a chain; proven by an issued key unless ``fields`` say otherwise."""
+    known: dict[str, Any] = {"arn": None, "account": "111111111111", "link": "proven", "by": "issued access key"}
+    return ChainStep(kind=kind, name=name, **(known | fields))
+
+
+def issuer(**fields: Any) -> Issuer:
+    """The AssumeRole that issued a session's credentials an hour before NOW."""
+    known: dict[str, Any] = {
+        "event_id": "00000000-0000-4000-8000-00000000000a", "event_name": "AssumeRole",
+        "time": NOW - timedelta(hours=1), "kind": "iam_user", "name": "jane", "arn": None, "account": "111111111111",
+        "access_key": "AKIAIOSFODNN7EXAMPLE", "source_ip": "203.0.113.7", "by": "issued access key",
+    }  # fmt: skip
+    return Issuer(**(known | fields))
+
+
+def session(session_id: str = "ses-0123456789abcdef", **fields: Any) -> Session:
+    """A session of AdminRole that was seen for half an hour before NOW."""
+    known: dict[str, Any] = {
+        "account": "111111111111", "method": "role_chain", "reason": "AssumeRole within the account",
+        "principal_id": "AROAIOSFODNN7EXAMPLE:jane", "principal_arn": None,
+        "role_arn": "arn:aws:iam::111111111111:role/AdminRole", "session_name": "jane", "user_name": None,
+        "access_keys": ("ASIAIOSFODNN7EXAMPLE",), "created": NOW - timedelta(hours=1), "issuer": None, "chain": (),
+        "strength": "proven", "first_seen": NOW - timedelta(minutes=30), "last_seen": NOW - timedelta(minutes=5),
+        "regions": ("us-east-1",), "source_ips": ("203.0.113.7",), "user_agents": (),
+        "recorded_in": ("111111111111",), "events": 10, "errors": 1, "source_identity": None, "on_behalf_of": None,
+        "web_identity": None, "saml": None, "mfa": None, "identifiers": (), "evidence": (),
+    }  # fmt: skip
+    return Session(session_id=session_id, **(known | fields))

@@ -68,7 +68,7 @@ def test_the_summary_tells_who_did_how_much_from_where_and_how_it_ended() -> Non
             "denied calls yesterday",
             "There were 4 denied calls between {yesterday}. By one caller",
         ),
-        ("who assumed AdminRole yesterday", "There were 4 calls named AssumeRole* on AdminRole between"),
+        ("who last assumed AdminRole yesterday", "There were 4 calls named AssumeRole* on AdminRole between"),
         ("sign-ins by john@company.com", "{john} made 4 sign-ins at any recorded time."),
         (
             "failed sign-ins by john@company.com",

@@ -1,5 +1,6 @@
 """The command line that a question is echoed as asks exactly the same."""
 
+import json
 import shlex
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -10,9 +11,11 @@ from ask_kit import NOW, ask, cases
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailwarden.ask.command import DEFAULT_LIMIT, SWITCHES, Search, shorten
+from trailwarden import catalog
+from trailwarden.ask.command import DEFAULT_LIMIT, METHOD_WORDS, SWITCHES, Search, shorten
 from trailwarden.faces import cli
 from trailwarden.model.event import VALUE_FIELDS, EventFilter
+from trailwarden.model.session import AUTH_METHODS
 from trailwarden.model.time import EPOCH, Window, parse_window, parse_zone
 
 
@@ -131,3 +134,128 @@ def test_values_are_shown_short_and_printable() -> None:
 )
 def test_searches_are_said_in_words(question: str, words: str) -> None:
     assert ask(question).words == words
+
+
+def session_options(command: str) -> dict[str, list[str]]:
+    """The options of a command line about sessions, and under ``""`` what stands without one."""
+    read: dict[str, list[str]] = {}
+    rest = iter(shlex.split(command)[1:])
+    for word in rest:
+        if word == "--":
+            read.setdefault("", []).extend(rest)
+        elif word.startswith("--"):
+            option, joined, inline = word.partition("=")
+            read.setdefault(option, []).append(inline if joined else next(rest))
+        else:
+            read.setdefault("", []).append(word)
+    return read
+
+
+@given(
+    st.sampled_from(["identity", "sessions_list", "auth_model"]),
+    st.lists(values, min_size=1, max_size=2),
+    st.lists(values, max_size=2),
+    st.lists(st.sampled_from(AUTH_METHODS), max_size=3, unique=True),
+    spans,
+)
+def test_any_call_about_sessions_is_written_so_that_it_reads_back(
+    tool: Any, users: list[str], accounts: list[str], methods: list[Any], last: timedelta | None
+) -> None:
+    asked = Search(
+        tool=tool,
+        where=EventFilter(user=tuple(users), account=tuple(accounts)),
+        method=tuple(methods),
+        window=None if last is None else Window(NOW - last, NOW),
+        last=last,
+        zone=UTC,
+    )
+    read = session_options(asked.command)
+    words = read.pop("")
+    window = parse_window(last=read.pop("--last", [None])[0], start=None, end=None, now=NOW, zone=UTC)
+
+    assert window == asked.window == asked.call["window"]
+    assert tuple(read.pop("--account", ())) == asked.call.get("account", ())
+    if tool == "identity":
+        assert words == ["identity", asked.call["who"]]
+    elif tool == "sessions_list":
+        assert words == ["sessions", "list"]
+        assert tuple(read.pop("--user")) == asked.call["user"]
+        assert tuple(read.pop("--method", ())) == asked.call.get("method", ())
+    else:
+        assert words == ["auth-model"]
+    assert not read
+    assert asked.words
+
+
+@pytest.mark.parametrize(
+    ("who", "command"),
+    [
+        ("-x", "trailwarden identity --account 111111111111 -- -x"),
+        ("alias", "trailwarden identity --account 111111111111 -- alias"),
+        ("jane doe", "trailwarden identity 'jane doe' --account 111111111111"),
+    ],
+)
+def test_a_name_is_never_taken_for_an_option_or_a_command(who: str, command: str) -> None:
+    assert (
+        Search(tool="identity", where=EventFilter(user=(who,), account=("111111111111",)), zone=UTC).command == command
+    )
+
+
+def test_calls_about_sessions_are_the_parameters_of_the_tools() -> None:
+    found = ask("sessions of role AdminRole from 203.0.113.7 in eu-central-1 in account prod yesterday")
+
+    assert found.call == {
+        "role": ("AdminRole",),
+        "ip": ("203.0.113.7",),
+        "account": ("111111111111",),
+        "region": ("eu-central-1",),
+        "window": found.window,
+    }
+    assert found.arguments["window"] == {"start": "2026-11-23T00:00:00Z", "end": "2026-11-24T00:00:00Z"}
+    assert ask("Who is behind ASIAIOSFODNN7EXAMPLE?").call == {"session": "ASIAIOSFODNN7EXAMPLE"}
+    assert json.loads(json.dumps(ask("Which sessions belong to jane in account prod?").arguments)) == {
+        "who": "jane@company.com",
+        "account": ["111111111111"],
+        "window": None,
+    }
+    assert ask("last 5 sessions").call == {"window": None, "limit": 5}
+    assert ask("How do users authenticate?").call == {"window": None}
+
+
+def test_every_question_is_a_call_that_its_tool_takes() -> None:
+    tools = catalog.tools()
+    asked = {case["question"]: ask(case["question"]) for case in cases("questions.jsonl")}
+
+    for question, found in asked.items():
+        taken = {parameter.name: parameter.required for parameter in tools[found.tool].parameters}
+        assert set(found.call) <= set(taken), question
+        assert {name for name, required in taken.items() if required} <= set(found.call), question
+        command = tools[found.tool].command
+        assert tuple(shlex.split(found.command)[1 : 1 + len(command)]) == command, question
+    assert {found.tool for found in asked.values()} == {
+        "search", "identity", "sessions_list", "sessions_show", "auth_model", "lake_info", "accounts_doctor"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (
+            "Who was behind role AdminRole yesterday between 2pm and 4pm?",
+            "Sessions of role AdminRole, between 2026-11-23 14:00 and 16:00 UTC",
+        ),
+        ("Which sessions belong to jane@company.com?",
+         "All that is known of jane@company.com: users, roles and sessions, at any recorded time"),
+        ("Whose session is ses-0123456789abcdef?",
+         "Whose session ses-0123456789abcdef is, and who issued it to whom"),
+        ("Do we use SAML or Identity Center?",
+         "How people and workloads authenticate, asked about SAML or Identity Center, at any recorded time"),
+        ("Who used root today?", "Sessions by method root user, between 2026-11-24 00:00 and 03:42 UTC"),
+    ],
+)  # fmt: skip
+def test_questions_about_sessions_in_words(question: str, words: str) -> None:
+    assert ask(question).words == words
+
+
+def test_every_method_has_words() -> None:
+    assert set(METHOD_WORDS) == set(AUTH_METHODS)

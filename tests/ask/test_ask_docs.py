@@ -30,6 +30,18 @@ def test_a_documented_question_is_understood(question: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "command"),
+    [
+        (part.strip(), row[1].strip("`"))
+        for row in _rows("Questions about people and sessions")
+        for part in re.findall(r"[^?]+\??", row[0])
+    ],
+)
+def test_a_documented_question_about_sessions_goes_to_its_command(question: str, command: str) -> None:
+    assert ask(question).command.startswith(f"trailwarden {command}")
+
+
+@pytest.mark.parametrize(
     "time", [time for row in _rows("Times") for time in re.split(r", (?!in)", row[0]) if "…" not in time]
 )
 def test_a_documented_time_is_understood(time: str) -> None:

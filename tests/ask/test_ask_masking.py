@@ -30,6 +30,14 @@ ENTITIES = [
     ("sg-0123456789abcdef0", "RESOURCE", "sg-0123456789abcdef0"),
     ("arn:aws:iam::111111111111:role/x/AdminRole", "ARN", "arn:aws:iam::111111111111:role/x/AdminRole"),
     ("6e882b9d-2af8-4c67-b91f-aeac6a0e5e70", "ID", "6e882b9d-2af8-4c67-b91f-aeac6a0e5e70"),
+    ("ses-0123456789abcdef", "SESSION_ID", "ses-0123456789abcdef"),
+    ("session ses-0123456789abcdef", "SESSION_ID", "ses-0123456789abcdef"),
+    ("AROAIOSFODNN7EXAMPLE:john@company.com", "PRINCIPAL_ID", "AROAIOSFODNN7EXAMPLE:john@company.com"),
+    ("session AROAIOSFODNN7EXAMPLE:deploy-12", "PRINCIPAL_ID", "AROAIOSFODNN7EXAMPLE:deploy-12"),
+    ("AIDAIOSFODNN7EXAMPLE", "PRINCIPAL_ID", "AIDAIOSFODNN7EXAMPLE"),
+    ("session ASIAIOSFODNN7EXAMPLE", "KEY", "ASIAIOSFODNN7EXAMPLE"),
+    ("role web", "ROLE", "web"),
+    ("table auth", "RESOURCE", "auth"),
     ("iam:CreateUser", "EVENT", "iam:CreateUser"),
     ("s3:*", "EVENT", "s3:*"),
     ("DeleteTrail", "EVENT", "DeleteTrail"),
@@ -86,6 +94,7 @@ def test_masking_keeps_the_text_and_what_was_found_in_it(text: str) -> None:
     assert not any(character.isalnum() for character in left), left
     kept = {value for piece in masked.pieces if isinstance(piece.value, Named) for value in piece.value.values}
     quoted = {piece.text for piece in masked.pieces if piece.type == "QUOTED"}
+    kept |= {value.partition(":")[2] for value in kept}
     keys = {found.value for found in find_indicators(cleaned) if found.kind in {"access_key", "email", "instance_id"}}
     assert keys <= kept | quoted
 

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 from ask_kit import LABELS, NAMES, NOW, ask, cases
+from hypothesis import given
+from hypothesis import strategies as st
 from lark.visitors import CollapseAmbiguities
 
-from trailwarden.ask import Names, interpret
+from trailwarden.ask import Interpretation, Names, interpret
 from trailwarden.ask.draft import Draft
 from trailwarden.ask.entities import clean, mask
 from trailwarden.ask.grammar import FILLER, START_QUESTION, node_of, parser, phrases, tokenize
@@ -40,6 +42,7 @@ def test_a_question_is_understood_exactly(case: dict[str, Any]) -> None:
     assert (found.focus, list(found.also)) == (case["focus"], case.get("also", []))
     assert (found.order, found.limit) == (case.get("order", "newest"), case.get("limit", 100))
     assert found.tool == case.get("tool", "search")
+    assert (list(found.method), found.session) == (case.get("method", []), case.get("session", ""))
     assert found.last == (timedelta(seconds=case["last"]) if "last" in case else None)
 
 
@@ -55,8 +58,8 @@ def test_a_question_is_refused_naming_what_is_not_understood(case: dict[str, Any
 
 
 def test_the_data_files_are_as_large_as_promised() -> None:
-    assert len({case["question"] for case in QUESTIONS}) >= 150
-    assert len({case["question"] for case in REFUSED}) >= 40
+    assert len({case["question"] for case in QUESTIONS}) >= 500
+    assert len({case["question"] for case in REFUSED}) >= 150
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: repr(case["question"][:60]))
@@ -65,7 +68,7 @@ def test_every_suggestion_is_understood(case: dict[str, Any]) -> None:
         ask(case["question"])
 
     for suggestion in refused.value.suggestions:
-        assert ask(suggestion).tool == "search"
+        assert ask(suggestion).command.startswith("trailwarden ")
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -75,7 +78,11 @@ def test_every_documented_pattern_is_understood(pattern: str) -> None:
         "event": "iam:CreateUser", "region": "eu-central-1", "account": "111111111111",
         "instance": "i-0123456789abcdef0", "service": "s3",
     }  # fmt: skip
-    assert ask(pattern.format(**names)).window is not None or "happened to" in pattern or "last sign in" in pattern
+    found = ask(pattern.format(**names))
+
+    timeless = found.tool in {"sessions_show", "auth_model"} or "Which sessions belong" in pattern
+    assert found.window is not None or timeless or "happened to" in pattern or "last sign in" in pattern
+    assert all(name in found.command for slot, name in names.items() if f"{{{slot}}}" in pattern)
 
 
 def test_suggestions_hold_the_names_of_the_question() -> None:
@@ -101,7 +108,7 @@ def test_all_derivations_of_a_question_mean_the_same() -> None:
             draft.read(node_of(derivation))
             draft.finish()
             filters = (draft.fields, draft.excluded, draft.switches)
-            told = (draft.focus, draft.also, draft.limit, draft.newest_first)
+            told = (draft.focus, draft.also, draft.limit, draft.newest_first, draft.tool, draft.method, draft.session)
             meanings.add(json.dumps([sorted(part.items()) for part in filters] + list(told)))
         assert len(meanings) == 1, case["question"]
     assert ambiguous
@@ -130,6 +137,64 @@ def test_a_name_of_the_lake_never_overrides_a_word_of_the_language() -> None:
         ask("console logins without MFA", names=hostile)
 
 
+def test_a_name_of_the_lake_never_overrides_how_people_sign_in() -> None:
+    words = (
+        "sessions",
+        "behind",
+        "federated",
+        "saml",
+        "web",
+        "it",
+        "we",
+        "aws",
+        "chain",
+        "this",
+        "owner",
+        "he",
+        "model",
+    )
+    hostile = Names(users=dict.fromkeys(words, 1), roles=dict.fromkeys(("mfa", "authenticate", "whose", "key"), 1))
+    for question in (
+        "list federated sessions", "Who was behind 203.0.113.7 yesterday?", "How do we authenticate to AWS?",
+        "show the chain of ASIAIOSFODNN7EXAMPLE", "Whose key is ASIAIOSFODNN7EXAMPLE?", "What is our auth model?",
+        "Who signed in without MFA today?", "Do we use SAML or SSO?", "web-identity sessions",
+    ):  # fmt: skip
+        assert _outcome(question, hostile) == _outcome(question, Names())
+
+
+def test_a_service_of_the_lake_named_as_a_way_to_sign_in_stays_a_service() -> None:
+    lake = Names(sources={"sso.amazonaws.com": 5})
+
+    assert ask("calls to sso today", names=lake).where.source == ("sso.amazonaws.com",)
+    assert ask("sso sessions today", names=lake).method == ("identity_center",)
+    assert ask("Do we use SSO?", names=lake).method == ("identity_center",)
+
+
+PIECES = sorted({word for case in (*QUESTIONS, *REFUSED) for word in case["question"].split() if word.isprintable()})
+
+
+@given(
+    st.sampled_from([case["question"] for case in QUESTIONS]).map(str.split),
+    st.lists(st.tuples(st.integers(0, 20), st.sampled_from(PIECES), st.booleans()), min_size=1, max_size=3),
+    st.sampled_from(
+        ["Who is behind ASIAIOSFODNN7EXAMPLE?", "sessions of jane", "calls by john today", "auth model", ""]
+    ),
+)
+def test_any_sentence_is_understood_or_refused(
+    words: list[str], changes: list[tuple[int, str, bool]], before: str
+) -> None:
+    for at, word, replace in changes:
+        words[at : at + replace] = [word]
+    question = " ".join(words)[:1000]
+    try:
+        found = ask(question, ask(before) if before else None)
+    except NotUnderstood:
+        return
+    assert found.words
+    assert found.command.startswith("trailwarden ")
+    assert json.dumps(found.arguments)
+
+
 def _outcome(question: str, names: Names) -> object:
     try:
         return ask(question, names=names)
@@ -150,6 +215,21 @@ def test_an_unknown_name_is_taken_as_written_with_a_notice() -> None:
     assert found.where.user == ("jhon@company.com",)
     assert "did you mean john@company.com (1,204 events)" in found.notices[0]
     assert ask("calls by jhon@company.com", names=Names()).notices == ()
+
+
+def test_a_part_of_one_label_is_its_account_and_several_are_none() -> None:
+    labels = {"111111111111": "acme-security", "222222222222": "acme-production"}
+
+    def asked(question: str) -> Interpretation:
+        return interpret(question, now=NOW, zone=UTC, vocabulary=NAMES, labels=labels)
+
+    for question in ("How do people log in to production?", "calls in account production", "calls in Production"):
+        assert asked(question).where.account == ("222222222222",)
+        assert "is read as account 222222222222, acme-production" in asked(question).notices[0]
+    for question in ("How do people log in to acme?", "calls in account acme", "How do people log in to prod?"):
+        with pytest.raises(NotUnderstood, match="no connected account"):
+            asked(question)
+    assert asked("calls by production").where.user == ("production",)
 
 
 def test_a_name_that_is_a_user_and_a_role_is_told() -> None:

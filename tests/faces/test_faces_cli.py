@@ -4,42 +4,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from faces_kit import answer, run
 
 from trailwarden.app import App
-from trailwarden.demo.run import Running, connect_and_ingest, running
-from trailwarden.faces.cli import build
+from trailwarden.demo.run import Running
 from trailwarden.faces.output import disarm
 from trailwarden.faces.reference import reference
 from trailwarden.faces.terminal import safe
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def up() -> Iterator[Running]:
-    with running(records=2_000, seed=7) as organisation:
-        with App.open(organisation.home) as app:
-            connect_and_ingest(organisation, app)
-        yield organisation
-
-
-def run(*arguments: str, home: Path | None = None) -> Result:
-    words = ["--home", str(home), *arguments] if home else list(arguments)
-    return CliRunner().invoke(build(), words, prog_name="trailwarden")
-
-
-def answer(*arguments: str) -> dict[str, Any]:
-    result = run(*arguments, "--format", "json")
-    assert result.exit_code in (0, 3), result.output
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
 
 
 def test_search_by_access_key_finds_the_47_calls(up: Running) -> None:

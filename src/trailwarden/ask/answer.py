@@ -11,7 +11,7 @@ import msgspec
 
 from ..model.event import Event, EventFilter, EventPage, FacetValue
 from ..model.finding import Coverage, Finding
-from ..model.time import DELIVERY_DELAY, format_duration
+from ..model.time import DELIVERY_DELAY, Window, format_duration
 from .command import any_of, clauses, moment_in_words, shorten, when_in_words
 from .interpret import Interpretation
 from .meanings import FAILED_SIGN_INS, SIGN_INS, Focus
@@ -62,7 +62,7 @@ def summarize(interpretation: Interpretation, page: EventPage, *, now: datetime,
     teller = _Teller(interpretation, page, now=now, zone=zone)
     sentences = teller.found() if page.total else teller.nothing()
     return Answer(
-        summary=" ".join((*sentences, *teller.coverage())),
+        summary=" ".join((*sentences, *not_looked_at(page.coverage, interpretation.window, now=now))),
         findings=findings(page),
         notices=interpretation.notices,
     )
@@ -236,7 +236,7 @@ class _Teller:
                 f"The first was at {moment_in_words(first, self.zone)}, the last at {moment_in_words(last, self.zone)}."
             )
 
-    # ---- nothing was found, or not everything was looked at
+    # ---- nothing was found
 
     def nothing(self) -> Iterator[str]:
         """That nothing matches, and what was looked at: nothing found and not looked are different answers."""
@@ -246,18 +246,18 @@ class _Teller:
             yield f"Nothing was looked at, so there is no answer to: {asked}."
             return
         yield f"No events match: {asked}."
-        yield f"This looked at {_looked_at(coverage, self.zone)}."
+        yield f"This looked at {looked_at(coverage, self.zone)}."
 
-    def coverage(self) -> Iterator[str]:
-        """What was not looked at, and what may still come."""
-        gaps = self.page.coverage.gaps
-        if gaps:
-            reasons = "; ".join(dict.fromkeys(shorten(gap.reason, 200).rstrip(".") for gap in gaps[:_MOST_GAPS]))
-            more = f"; and {len(gaps) - _MOST_GAPS:,} more" if len(gaps) > _MOST_GAPS else ""
-            yield f"This is not everything: {reasons}{more}."
-        window = self.asked.window
-        if (window is None or window.end > self.now - DELIVERY_DELAY) and not gaps:
-            yield "Events of the last 15 minutes may not have been delivered yet."
+
+def not_looked_at(coverage: Coverage, window: Window | None, *, now: datetime) -> Iterator[str]:
+    """What was not looked at, and what may still come, in sentences."""
+    gaps = coverage.gaps
+    if gaps:
+        reasons = "; ".join(dict.fromkeys(shorten(gap.reason, 200).rstrip(".") for gap in gaps[:_MOST_GAPS]))
+        more = f"; and {len(gaps) - _MOST_GAPS:,} more" if len(gaps) > _MOST_GAPS else ""
+        yield f"This is not everything: {reasons}{more}."
+    if (window is None or window.end > now - DELIVERY_DELAY) and not gaps:
+        yield "Events of the last 15 minutes may not have been delivered yet."
 
 
 def _noun(where: EventFilter) -> tuple[str, str]:
@@ -302,7 +302,8 @@ def _without_sign_in(where: EventFilter, said: list[str]) -> list[str]:
     return [clause for clause in said if clause != names]
 
 
-def _looked_at(coverage: Coverage, zone: tzinfo) -> str:
+def looked_at(coverage: Coverage, zone: tzinfo) -> str:
+    """``2 accounts in 17 Regions, up to 2026-11-24 03:37:38 UTC``."""
     accounts, regions = coverage.accounts, coverage.regions
     said = f"{len(accounts):,} account{'' if len(accounts) == 1 else 's'}"
     if 0 < len(accounts) <= 3:

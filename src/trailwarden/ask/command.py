@@ -1,4 +1,4 @@
-"""A search in words, and as the command line that is equal to it."""
+"""What a question asks for, in words and as the command line that is equal to it."""
 
 import shlex
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..model.event import VALUE_FIELDS, EventFilter, Order
+from ..model.session import AuthMethod
 from ..model.time import EPOCH, Window, format_instant
 
 DEFAULT_LIMIT = 100
@@ -17,12 +18,35 @@ SWITCHES = {
     "failed": ("--failed", "--succeeded"),
     "read_only": ("--read-only", "--changes"),
 }
-Tool = Literal["search", "lake_info", "accounts_doctor"]
+Tool = Literal[
+    "search", "identity", "sessions_list", "sessions_show", "auth_model", "lake_info", "accounts_doctor"
+]  # fmt: skip
 _TOOL_WORDS: dict[Tool, str] = {
     "lake_info": "What the lake holds",
     "accounts_doctor": "Whether the connected accounts can be read",
 }
-_COMMANDS: dict[Tool, str] = {"lake_info": "trailwarden lake info", "accounts_doctor": "trailwarden accounts doctor"}
+_COMMANDS: dict[Tool, tuple[str, ...]] = {
+    "search": ("search",), "identity": ("identity",), "sessions_list": ("sessions", "list"),
+    "sessions_show": ("sessions", "show"), "auth_model": ("auth-model",), "lake_info": ("lake", "info"),
+    "accounts_doctor": ("accounts", "doctor"),
+}  # fmt: skip
+#: Words that the command line takes for another command where the name of a person stands.
+_NOT_PEOPLE = {"alias"}
+#: Tool -> the conditions of ``where`` that it is called with.
+_FIELDS: dict[Tool, tuple[str, ...]] = {
+    "identity": ("account",), "auth_model": ("account",),
+    "sessions_list": ("user", "role", "access_key", "ip", "account", "region"),
+}  # fmt: skip
+#: How each method is said of credentials.
+METHOD_WORDS: dict[AuthMethod, str] = {
+    "identity_center": "Identity Center", "saml": "SAML", "oidc": "OIDC", "irsa": "IRSA",
+    "pod_identity": "EKS Pod Identity", "iam_user_console": "console sign-in of an IAM user",
+    "iam_user_key": "long-lived key of an IAM user", "session_token": "GetSessionToken",
+    "federation_token": "GetFederationToken", "root": "root user", "assumed_root": "AssumeRoot",
+    "instance_profile": "EC2 instance profile", "lambda": "Lambda function", "aws_service": "AWS service",
+    "cross_account": "AssumeRole from another account", "role_chain": "AssumeRole within the account",
+    "aws_login": "aws login", "unknown": "unknown method",
+}  # fmt: skip
 #: How each field is said, in the order of the sentence.
 _PHRASES = {
     "user": "by {}", "role": "by role {}", "session": "by session {}", "arn": "by {}",
@@ -35,7 +59,11 @@ _UNIT_WORDS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """A search as a question asks for it. ``last`` is set where the window is that span up to now."""
+    """What a question asks for. ``last`` is set where the window is that span up to now.
+
+    ``where`` holds the conditions, also of the tools that take only some of them; ``method`` those of sessions,
+    and the methods that are asked about. ``session`` is what ``sessions_show`` shows.
+    """
 
     tool: Tool = "search"
     where: EventFilter = EventFilter()
@@ -44,27 +72,56 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = DEFAULT_LIMIT
     zone: tzinfo
     last: timedelta | None = None
+    method: tuple[AuthMethod, ...] = ()
+    session: str = ""
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """The keyword arguments that the tool is called with."""
+        if self.tool == "search":
+            return {"where": self.where, "window": self.window, "order": self.order, "limit": self.limit}
+        if self.tool == "sessions_show":
+            return {"session": self.session}
+        if self.tool not in _FIELDS:
+            return {}
+        arguments: dict[str, Any] = {"who": self.where.user[0]} if self.tool == "identity" else {}
+        arguments |= {field: value for field in _FIELDS[self.tool] if (value := getattr(self.where, field))}
+        if self.tool == "sessions_list" and self.method:
+            arguments["method"] = self.method
+        arguments["window"] = self.window
+        if self.limit != DEFAULT_LIMIT:
+            arguments["limit"] = self.limit
+        return arguments
 
     @property
     def arguments(self) -> dict[str, Any]:
         """What the tool is called with, JSON-able; times are ISO 8601 in UTC."""
-        if self.tool != "search":
-            return {}
         window = self.window and {"start": format_instant(self.window.start), "end": format_instant(self.window.end)}
-        where = msgspec.to_builtins(self.where)
-        return {"where": where, "window": window, "order": self.order, "limit": self.limit}
+        said: dict[str, Any] = msgspec.to_builtins({k: v for k, v in self.call.items() if k != "window"})
+        return said | ({"window": window} if "window" in self.call else {})
 
     @property
     def command(self) -> str:
         """The command line that asks the same; a shell reads it as it stands."""
-        return _COMMANDS.get(self.tool) or shlex.join(("trailwarden", "search", *_options(self)))
+        words = ["trailwarden", *_COMMANDS[self.tool]]
+        if self.tool == "search":
+            words.extend(_options(self))
+        elif self.tool == "sessions_show":
+            words.extend(_positional(self.session, ()))
+        elif self.tool == "identity":
+            words.extend(_positional(self.where.user[0], tuple(_session_options(self))))
+        elif self.tool in _FIELDS:
+            words.extend(_session_options(self))
+        return shlex.join(words)
 
     @property
     def words(self) -> str:
-        """The search as a sentence, without its full stop."""
-        if self.tool != "search":
+        """What is asked for as a sentence, without its full stop."""
+        if self.tool in _TOOL_WORDS:
             return _TOOL_WORDS[self.tool]
-        said = [what_in_words(self.where), when_in_words(self.window, self.last, self.zone)]
+        if self.tool == "sessions_show":
+            return f"Whose session {shorten(self.session)} is, and who issued it to whom"
+        said = [_subject_in_words(self), when_in_words(self.window, self.last, self.zone)]
         if self.order == "oldest":
             said.append("oldest first")
         if self.limit == 1:
@@ -75,8 +132,60 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def echo(self) -> str:
-        """The search in words, and on the next line as the command that can be edited and run."""
+        """The question in words, and on the next line as the command that can be edited and run."""
         return f"{self.words}\n{self.command}"
+
+
+def _subject_in_words(search: Search) -> str:
+    if search.tool == "search":
+        return what_in_words(search.where)
+    account = f" in account {any_of(search.where.account)}" if search.where.account else ""
+    if search.tool == "identity":
+        return f"All that is known of {shorten(search.where.user[0])}: users, roles and sessions{account}"
+    methods = any_of(tuple(METHOD_WORDS[method] for method in search.method)) if search.method else ""
+    if search.tool == "auth_model":
+        asked = f", asked about {methods}" if methods else ""
+        return f"How people and workloads authenticate{account}{asked}"
+    said = ["Sessions", *(said_of_sessions(search.where))]
+    return " ".join((*said, f"by method {methods}")) if methods else " ".join(said)
+
+
+#: How the conditions of sessions are said, in the order of the sentence.
+_SESSION_PHRASES = {
+    "user": "of {}", "role": "of role {}", "access_key": "with access key {}", "ip": "from {}",
+    "account": "in account {}", "region": "in {}",
+}  # fmt: skip
+
+
+def said_of_sessions(where: EventFilter) -> Iterator[str]:
+    """The conditions of sessions in words: ``of role AdminRole``, ``from 203.0.113.7``."""
+    for field, phrase in _SESSION_PHRASES.items():
+        if values := getattr(where, field):
+            yield phrase.format(any_of(values))
+
+
+def _option(name: str, value: str) -> tuple[str, ...]:
+    return (f"{name}={value}",) if value.startswith("-") else (name, value)
+
+
+def _positional(value: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    """An argument with options; what could be taken for an option or a command stands behind two dashes."""
+    if value.startswith("-") or value in _NOT_PEOPLE:
+        return (*options, "--", value)
+    return (value, *options)
+
+
+def _session_options(search: Search) -> Iterator[str]:
+    for field in _FIELDS[search.tool]:
+        for value in getattr(search.where, field):
+            yield from _option(f"--{field.replace('_', '-')}", value)
+    if search.tool == "sessions_list":
+        for method in search.method:
+            yield from ("--method", method)
+    yield from _time_options(search)
+    if search.limit != DEFAULT_LIMIT:
+        yield from ("--limit", str(search.limit))
+    yield from _zone_option(search)
 
 
 def _options(search: Search) -> Iterator[str]:
@@ -84,22 +193,29 @@ def _options(search: Search) -> Iterator[str]:
     for prefix, part in (("--", where), ("--not-", where.exclude)):
         for field in VALUE_FIELDS:
             for value in getattr(part, field, ()):
-                option = f"{prefix}{field.replace('_', '-')}"
-                yield from (f"{option}={value}",) if value.startswith("-") else (option, value)
+                yield from _option(f"{prefix}{field.replace('_', '-')}", value)
     for field, (yes, no) in SWITCHES.items():
         switched = getattr(where, field)
         if switched is not None:
             yield yes if switched else no
+    yield from _time_options(search)
+    if search.order != "newest":
+        yield from ("--order", search.order)
+    if search.limit != DEFAULT_LIMIT:
+        yield from ("--limit", str(search.limit))
+    yield from _zone_option(search)
+
+
+def _time_options(search: Search) -> Iterator[str]:
     if search.last is not None:
         yield from ("--last", "".join(f"{count}{unit}" for count, unit in _parts(search.last)))
     elif search.window is not None:
         if search.window.start != EPOCH:
             yield from ("--from", format_instant(search.window.start))
         yield from ("--to", format_instant(search.window.end))
-    if search.order != "newest":
-        yield from ("--order", search.order)
-    if search.limit != DEFAULT_LIMIT:
-        yield from ("--limit", str(search.limit))
+
+
+def _zone_option(search: Search) -> Iterator[str]:
     if (name := zone_name(search.zone)) != "UTC":
         yield from ("--tz", name)
 

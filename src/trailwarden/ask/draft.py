@@ -1,13 +1,15 @@
 """From the parse of a question to a draft of the search: filters, outcome, order, focus."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Literal
 
 from ..errors import NotUnderstood
+from ..model.session import AuthMethod
+from .command import Tool
 from .grammar import Node, Piece
 from .meanings import (
     ASSUME_ROLE,
-    CALLERS,
     CONSOLE_SIGN_IN,
     DIMENSIONS,
     FAILED_SIGN_INS,
@@ -21,20 +23,27 @@ from .meanings import (
     TAILS,
     Focus,
     Switch,
+    caller_type,
     check_name,
     joined,
     kind_of,
+    methods_of,
     names_itself,
     not_a_word,
     operations_of,
     operations_on,
 )
-from .times import TimePart
+from .routes import holder_of, route
+from .times import UNITS, TimePart
 
 #: Verbs that can be said of what they are done to: "which keys were used".
 _TRANSITIVE = {"verb_use", "verb_assume", "verb_action", "verb_change", "verb_read", "verb_access", "verb_call"}
 #: Verbs of which the contrary is a kind of call too.
 _NEGATABLE = {"verb_fail", "verb_deny", "verb_succeed"}
+#: What is held -> the type of its name.
+_HELD = {"KEYS": "KEY", "IPS": "IP"}
+#: What people do by habit, not what they did.
+_HABIT = {"use", "uses"}
 _OPPOSITES: dict[Switch, str] = {
     "failed": "failed and successful",
     "denied": "denied and not denied",
@@ -54,15 +63,27 @@ class Draft:
         self.also: list[Focus] = []
         self.newest_first: bool | None = None
         self.limit: int | None = None
-        self.tool: Literal["search", "lake_info", "accounts_doctor"] = "search"
+        self.tool: Tool = "search"
         self.same = False
+        #: What in the words decides about the tool: see ``routes``.
+        self.marks: set[str] = set()
+        self.method: list[AuthMethod] = []
+        #: The key or session that is asked for, and what ``sessions_show`` is called with.
+        self.holder: Piece | None = None
+        self.session = ""
+        #: The roles that were assumed, as sessions know them.
+        self.assumed: tuple[str, ...] | None = None
+        #: How far the time of the question before is moved.
+        self.shift: timedelta | None = None
+        self.this_account: Piece | None = None
+        self.mfa: Piece | None = None
         #: Names of users and roles, as written and as searched for: for the notices about unknown names.
         self.people: list[tuple[str, tuple[str, ...]]] = []
         self.roles: list[str] = []
         #: Every piece that became a condition.
         self.placed: list[Piece] = []
         self.sign_in = False
-        self._console = False
+        self.console = False
         self._kind_noun = ""
         self._dimension: Piece | None = None
         self._tried = False
@@ -113,6 +134,11 @@ class Draft:
         field = FIELDS[preposition].get(kind)
         if kind == "WORD" and (field is None or (field == "resource" and not names_itself(piece.text))):
             raise not_a_word(piece)
+        if kind in {"SESSION_ID", "PRINCIPAL_ID"}:
+            raise NotUnderstood(
+                f"calls cannot be searched by {piece.text!r}",
+                remedy=f"ask 'Whose session is {piece.text}', and then 'What did that session do'",
+            )
         if kind == "INSTANCE" and preposition == "FOR":
             raise NotUnderstood(
                 f"'for {piece.text}' can mean calls on the instance, or calls made by it",
@@ -127,8 +153,7 @@ class Draft:
 
     def _values(self, field: str, piece: Piece) -> tuple[str, ...]:
         if piece.type in {"ROOT", "KIND_OF_CALLER"}:
-            text = piece.text.lower()
-            return (next(kind for start, kind in CALLERS.items() if text.startswith(start)),)
+            return (caller_type(piece.text),)
         if piece.type == "WORD":
             check_name(piece)
             if field == "user":
@@ -170,7 +195,7 @@ class Draft:
     def _read_nothing(self, _: Node) -> None:
         """A word that only completes the sentence."""
 
-    _read_noun_calls = _read_pre_preposition = _read_nothing
+    _read_noun_calls = _read_pre_preposition = _read_to_whom = _read_nothing
 
     def finish(self) -> None:
         """Check what only the whole question shows."""
@@ -179,14 +204,15 @@ class Draft:
                 f"{self._kind_noun!r} alone cannot be searched: trails record calls, not what exists",
                 remedy=f"ask who created, changed or deleted it, such as 'Who deleted a {self._kind_noun}'",
             )
-        if self._console and not self.sign_in:
+        if self.console and not self.sign_in and "sessions" not in self.marks:
             raise NotUnderstood(
                 "calls made in the console cannot be told from others",
                 remedy="ask for console sign-ins, or leave it out",
             )
         if self.sign_in:
             failing = self.switches.get("failed") or self.switches.get("denied")
-            self.add("event", CONSOLE_SIGN_IN if self._console else FAILED_SIGN_INS if failing else SIGN_INS)
+            self.add("event", CONSOLE_SIGN_IN if self.console else FAILED_SIGN_INS if failing else SIGN_INS)
+        route(self)
 
     # ---- questions
 
@@ -249,6 +275,63 @@ class Draft:
     def _read_accounts_check(self, _: Node) -> None:
         self.tool = "accounts_doctor"
 
+    # ---- who stands behind, whose it is, how people sign in
+
+    def _read_access(self, node: Node) -> None:
+        self.lead("roles")
+        self.lead("accounts")
+        self.marks.add("access")
+        self._read_did(node)
+        for child in node.nodes:
+            if child.rule != "subject":
+                self.read(child)
+
+    def _hold(self, pieces: Sequence[Piece]) -> None:
+        """Name the key or session that is asked for."""
+        named = joined(pieces)
+        self.holder = holder_of(named)
+        if all(piece.type in {"SESSION_ID", "PRINCIPAL_ID"} for piece in named):
+            self.placed.extend(named)
+        else:
+            self.place("BY", named)
+
+    def _read_whose(self, node: Node) -> None:
+        self.lead("who")
+        self.marks.add("holder")
+        held = node.child("holder")
+        pieces = held.pieces if held else node.pieces[-1:]
+        for token in node.tokens:
+            if token.type in _HELD and pieces[0].type != _HELD[token.type]:
+                raise not_a_word(token)
+        self._hold(pieces)
+
+    def _read_issued(self, node: Node) -> None:
+        for token in node.tokens:
+            if token.type == "ACTION" and not token.text.lower().startswith("creat"):
+                raise not_a_word(token)
+        self._read_whose(node)
+
+    _read_chain = _read_shown = _read_whose
+
+    def _read_auth(self, node: Node) -> None:
+        self.marks.add("auth")
+        for child in node.nodes:
+            if child.rule == "ways":
+                for piece in joined(child.pieces):
+                    self.method.extend(methods_of(piece))
+            elif child.rule not in {"auth_who", "enter", "auth_used"}:
+                self.read(child)
+
+    def _read_auth_place(self, node: Node) -> None:
+        self.this_account = next((token for token in node.tokens if token.type == "THIS_ACCOUNT"), self.this_account)
+
+    def _read_no_account(self, node: Node) -> None:
+        name = node.tokens[-1].text
+        raise NotUnderstood(
+            f"no connected account has the label {name!r}",
+            remedy="give the account's id of 12 digits; `trailwarden accounts list` shows the labels",
+        )
+
     # ---- nouns
 
     def _outcome(self, token: Piece, *, negated: bool = False) -> None:
@@ -290,8 +373,18 @@ class Draft:
     def _read_noun_sign_ins(self, _: Node) -> None:
         self.sign_in = self._act = True
 
+    def _read_noun_sessions(self, _: Node) -> None:
+        self.marks.add("sessions")
+
+    def _read_pre_method(self, node: Node) -> None:
+        for token in node.tokens:
+            if token.type == "METHOD":
+                self.method.extend(methods_of(token))
+
+    _read_by_method = _read_provider = _read_pre_method
+
     def _read_console(self, _: Node) -> None:
-        self._console = True
+        self.console = True
 
     def _read_noun_nominal(self, node: Node) -> None:
         self._act = True
@@ -299,6 +392,8 @@ class Draft:
 
     def _read_noun_dimension(self, node: Node) -> None:
         self._dimension = node.tokens[0]
+        if self._dimension.text.lower().startswith("identit"):
+            self.marks.add("identities")
         self.lead(DIMENSIONS[self._dimension.type])
 
     def _read_noun_kind(self, node: Node) -> None:
@@ -346,6 +441,29 @@ class Draft:
         self.times.append(node.tokens[0].value)
         self.placed.extend(node.tokens)
 
+    def _read_after_assuming(self, node: Node) -> None:
+        first, *pieces = node.pieces
+        self.place("WITH", joined(pieces))
+        if first.text.lower().startswith(("after", "once", "having")):
+            self.newest_first = False
+
+    def _read_everywhere(self, _: Node) -> None:
+        """All accounts are looked at unless some are named; which they are is told besides."""
+        if "accounts" not in self.also:
+            self.also.append("accounts")
+
+    def _read_no_mfa(self, node: Node) -> None:
+        self.marks.add("no_mfa")
+        self.mfa = node.tokens[0]
+
+    def _read_shifted(self, node: Node) -> None:
+        if self.shift is not None:
+            raise NotUnderstood(f"{node.tokens[0].text!r} is a second move of the time", remedy="give one time")
+        words = node.tokens[0].text.lower().split()
+        unit = next(word for word in words if word in UNITS)
+        back = not {"after", "next", "following"} & set(words)
+        self.shift = timedelta(seconds=-UNITS[unit] if back else UNITS[unit])
+
     def _read_phrase(self, node: Node) -> None:
         out = node.child("not") is not None
         preposition, *pieces = node.pieces[out:]
@@ -374,7 +492,7 @@ class Draft:
             ((name, value),) = inner.switches.items()
             self.switch(name, not value)
         elif plain and inner.sign_in and not inner.fields and not inner.switches:
-            self.exclude("event", CONSOLE_SIGN_IN if inner._console else SIGN_INS)
+            self.exclude("event", CONSOLE_SIGN_IN if inner.console else SIGN_INS)
         elif plain and len(inner.fields) == 1 and not inner.switches and not inner.sign_in:
             ((field, values),) = inner.fields.items()
             self.exclude(field, values[0])
@@ -468,6 +586,15 @@ class Draft:
                 self._called(things, others)
             case "verb_use":
                 self._used(things, others)
+                self._mark_use(verb, things)
+            case "verb_use_method":
+                self._read_pre_method(verb)
+                self.marks.add("habit" if self.focus == "who" and verb.pieces[0].text.lower() in _HABIT else "method")
+            case "verb_behind":
+                self.marks.add("behind")
+                self._behind(things, others)
+            case "verb_belong" | "verb_own":
+                self._belongs(things)
             case "verb_assume":
                 self._assumed(things, others)
             case "verb_action" | "verb_change" | "verb_read" | "verb_access":
@@ -502,6 +629,33 @@ class Draft:
             self.place("WITH", things)
         self._objects(others)
 
+    def _mark_use(self, verb: Node, things: list[Piece]) -> None:
+        kinds = {piece.type for piece in things}
+        if not things and len(verb.nodes) == 0:
+            self.marks.add("roles used")
+        elif kinds and kinds <= {"ROLE", "ROOT"}:
+            self.marks.add("used")
+        elif kinds == {"KEY"} and self.focus == "who" and verb.pieces[0].text.lower() in {"using", *_HABIT}:
+            self.holder = holder_of(things)
+            self.marks.add("using")
+
+    def _behind(self, things: list[Piece], others: list[Node]) -> None:
+        """Whoever is behind an operation made the call; behind anything else stands the session's root."""
+        if things and all(piece.type in {"EVENT", "SERVICE"} for piece in things):
+            self.place("", things)
+        elif things:
+            self._hold(things)
+        self._objects(others)
+
+    def _belongs(self, things: list[Piece]) -> None:
+        """Keys belong to people, and sessions do; what a name before the verb belongs to is asked for its holder."""
+        if things:
+            self._hold(things)
+        people = set(self.fields) & {"user", "session"}
+        if not people and not things and self.focus == "who":
+            self.holder = holder_of(self.placed)
+        self.marks.add("belong" if people else "holder")
+
     def _assumed(self, roles: list[Piece], others: list[Node]) -> None:
         """Records of attempts that were denied name the role in the message only; the others name its ARN."""
         self._act = True
@@ -510,6 +664,11 @@ class Draft:
             self.place("MENTIONING", roles)
         elif roles:
             self.place("TO", roles)
+            if "resource" not in self.fields:
+                raise not_a_word(roles[0])
+            self.marks.add("assumed")
+            if all(piece.type in {"ROLE", "ARN", "QUOTED", "WORD"} for piece in roles):
+                self.assumed = self.fields["resource"][-1]
             self._by_path_too()
         self._objects(others)
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import NotUnderstood
 from ..model.indicator import find_indicators
-from .grammar import Piece, phrases, reserved
+from .grammar import Piece, phrases, reserved, typeable
 from .names import (
     ERROR_CODE,
     EVENT_NAME,
@@ -36,6 +36,9 @@ MASK = "\ue000"
 ENOUGH = 4
 
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "\u00a0": " "})
+#: Our own ids of sessions, and principal ids of role sessions: the role's unique id and the session's name.
+_SESSION_ID = re.compile(r"(?<![\w-])ses-[0-9a-f]{16}(?![\w-])")
+_PRINCIPAL_ID = re.compile(r"(?<![A-Za-z0-9])A(?:ROA|IDA)[A-Z0-9]{12,28}(?::[\w+=,.@-]*[\w+=@-])?(?![A-Za-z0-9])")
 _QUOTED = re.compile(r"\"([^\"]*)\"|(?<![\w.])'([^']*)'(?!\w)|`([^`]*)`")
 _SHORTENED_KEY = re.compile(r"(?<![A-Za-z0-9])(A(?:KIA|SIA))([A-Z0-9]*)(?:\.{2,}|…|\*)([A-Z0-9]*)(?![A-Za-z0-9])")
 _BROKEN_KEY = re.compile(r"(?<![A-Za-z0-9])A(?:KIA|SIA)[A-Z0-9]*(?![A-Za-z0-9])")
@@ -49,10 +52,14 @@ _ROLE_SHAPE = re.compile(
     r"|(?!(?:Create|Delete|Get|Update|Assume|Tag|Untag|Switch|Exit|Renew)Role\b)[A-Z]\w*Role\*?)(?![\w@/-]|\.\w)"
 )
 _WORD = re.compile(rf"(?<![\w@./:{MASK}-])[\w*](?:[\w.+=@*-]*[\w*])?(?![\w@/])")
+#: What stands before the place where something was done: a part of an account's label is enough there.
+_PLACED = re.compile(r"\b(?:to|into|in|for)\s+(?:the\s+)?$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"(?<=[\w\ue000\"'`])'s\b|(?<=s)'(?=\s)")
 #: Where the name of a service means something else: "CloudTrail events" are any events, "IAM users" are callers.
 _NO_SERVICE = re.compile(
-    r"\bcloudtrail\s+(?:events?|records?|activity|for)\b|\bsearch\s+cloudtrail\b|\biam\s+(?:users?|roles?)\b",
+    r"\bcloudtrail\s+(?:events?|records?|activity|for)\b|\bsearch\s+cloudtrail\b|\biam\s+(?:users?|roles?)\b"
+    r"|\b(?:lambda|sso|ec2\s+instances?)\s+sessions?\b|\b(?:us(?:e|es|ed|ing)|with|via|through|and|or)\s+sso\b"
+    r"|\biam\s+identity\s+center\b",
     re.IGNORECASE,
 )
 _INDICATOR_TYPES = {
@@ -77,6 +84,8 @@ _TYPE_WORDS = {
     for kind in (*RESOURCE_KINDS, *_WITH_SERVICE)
     if kind not in {"user", "role", "access key"}
 }  # fmt: skip
+#: Ids that no word before them makes anything else.
+_SAY_WHAT_THEY_ARE = frozenset(("ARN", "ID", "SESSION_ID", "PRINCIPAL_ID"))
 _TYPED = re.compile(
     rf"(?<![\w-])(?P<type>{'|'.join(sorted(map(re.escape, _TYPE_WORDS), key=len, reverse=True))})\s+{_NAMED}"
     rf"(?:{_NAME}|(?P<mask>{MASK}+))",
@@ -208,8 +217,10 @@ class _Masking:
 
     def run(self) -> Masked:
         self._quoted()
+        self._each(_PRINCIPAL_ID, "PRINCIPAL_ID", lambda m: m.group())
         self._shortened()
         self._indicators()
+        self._each(_SESSION_ID, "SESSION_ID", lambda m: m.group())
         self._each(_FQDN, "SERVICE", lambda m: f"{m[1].lower()}.amazonaws.com")
         self._each(QUALIFIED_EVENT, "EVENT", lambda m: f"{m[1]}:{self._event(m[2]) or m[2]}")
         self._typed_names()
@@ -280,7 +291,7 @@ class _Masking:
             kind = _TYPE_WORDS[match["type"].lower()]
             if match["mask"]:
                 position = self._retype(match, kind)
-            elif self._may_be_typed(match["name"], kind):
+            elif self._may_be_typed(match["name"], kind, match["type"]):
                 start, name = match.start(), match["name"]
                 self._add(kind, start, match.end("name"), self._typed(kind, match["type"].lower(), name))
                 position = match.end("name")
@@ -291,13 +302,14 @@ class _Masking:
             if self._may_be_typed(match["name"], kind) and match["name"].lower() != "root":
                 self._add(kind, match.start(), match.end("type"), self._typed(kind, "", match["name"]))
 
-    def _may_be_typed(self, name: str, kind: str) -> bool:
+    def _may_be_typed(self, name: str, kind: str, before: str = "") -> bool:
         word = name.lower()
+        named = typeable() if before and (*before.lower().split(), word) not in phrases() else frozenset()
         if kind in {"EVENT", "SERVICE", "REGION", "ERROR_CODE"}:
             return self._typed_value(kind, name) is not None
         if kind == "KEY" and not re.search(r"\d", name):
             return False
-        return not (MASK in name or word in reserved() | TIME_WORDS | NOT_NAMES or word in SERVICE_NAMES)
+        return not (MASK in name or word in (reserved() - named) | TIME_WORDS | NOT_NAMES or word in SERVICE_NAMES)
 
     def _typed_value(self, kind: str, name: str) -> str | None:
         """The value of a name of a closed set; None if it is not in it."""
@@ -341,7 +353,8 @@ class _Masking:
             raise NotUnderstood(f"{old.text!r} is not what the word {match['type']!r} before it says")
         if kind == "USER" and old.type not in {"QUOTED", "USER", "ARN"}:
             raise NotUnderstood(f"{old.text!r} is not a user's name")
-        new = old.type if old.type in {"ARN", "ID"} or (old.type == "INSTANCE" and kind != "SESSION") else kind
+        keeps = old.type in _SAY_WHAT_THEY_ARE or (old.type == "INSTANCE" and kind != "SESSION")
+        new = old.type if keeps or (old.type, kind) == ("KEY", "SESSION") else kind
         word = match["type"].lower()
         meant = _kind(word) or {"USER": "user", "ROLE": "role"}.get(kind, named.kind)
         value = Named(named.values, meant, named.written)
@@ -352,9 +365,21 @@ class _Masking:
         self.left = self.left[:start] + MASK * (old.end - start) + self.left[old.end :]
         return old.end
 
+    def _labelled(self, name: str) -> str | None:
+        """The account of that label, or the one account whose label has the name as a part: acme-production."""
+        wanted = name.lower()
+        if wanted in self.labels:
+            return self.labels[wanted]
+        parts = {label: account for label, account in self.labels.items() if wanted in re.split(r"[\W_]+", label)}
+        if len(parts) != 1:
+            return None
+        ((label, account),) = parts.items()
+        self._note(f"{name!r} is read as account {account}, {label}")
+        return account
+
     def _account(self, name: str) -> str:
-        if name.lower() in self.labels:
-            return self.labels[name.lower()]
+        if account := self._labelled(name):
+            return account
         if match := re.fullmatch(r"(\d+)(?:\.{2,}|…|\*)?", name):
             follows = self.left[self.left.find(name) + len(name) :][:2]
             if len(match[1]) >= 12 or not (follows.startswith(("…", "..")) or name.endswith("*")):
@@ -379,7 +404,7 @@ class _Masking:
         table = {
             name: label
             for name, label in (known | SERVICE_NAMES).items()
-            if (name,) not in phrases() and name not in TIME_WORDS | NOT_NAMES and len(name) > 1
+            if phrases().get((name,), "METHOD") == "METHOD" and name not in TIME_WORDS | NOT_NAMES and len(name) > 1
         }
         kept = [(m.start(), m.end()) for m in _NO_SERVICE.finditer(self.left)]
         names = "|".join(sorted(map(re.escape, table), key=len, reverse=True))
@@ -405,6 +430,8 @@ class _Masking:
             if MASK in word or lowered in reserved() | TIME_WORDS | NOT_NAMES or word.isdecimal():
                 continue
             kind, values = self._known(word)
+            if not kind and _PLACED.search(self.text, 0, match.start()) and (account := self._labelled(word)):
+                kind, values = "ACCOUNT", (account,)
             if kind:
                 self._add(kind, match.start(), match.end(), Named(values, written=word))
 

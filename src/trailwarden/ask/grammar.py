@@ -19,8 +19,10 @@ FILLER = "FILLER"
 #: The token types that masking gives, and those that words get which the vocabulary does not list.
 MASKS = (
     "USER", "ROLE", "KEY", "IP", "EVENT", "SERVICE", "REGION", "ACCOUNT", "ARN", "INSTANCE", "RESOURCE", "ID",
-    "ERROR_CODE", "QUOTED", "AGENT", "SESSION", "TIME", "WORD", "NUMBER", "SYMBOL", "COMMA", "POSSESSIVE",
+    "ERROR_CODE", "QUOTED", "AGENT", "SESSION", "SESSION_ID", "PRINCIPAL_ID", "TIME", "WORD",
+    "NUMBER", "SYMBOL", "COMMA", "POSSESSIVE",
 )  # fmt: skip
+_OF_SIGNING_IN = frozenset(("METHOD", "AUTH_MODEL", "PROVIDERS", "PROVIDER"))
 _PIECE = re.compile(r"[^\W_](?:[\w.+=@:/*-]*[\w*])?|[^\s]", re.UNICODE)
 _WORD = re.compile(r"[\w*][\w.+=@*-]*")
 _PUNCTUATION = frozenset(".?!;:()\"'`-–—…")
@@ -127,6 +129,13 @@ def phrases() -> Mapping[tuple[str, ...], str]:
 def reserved() -> frozenset[str]:
     """Every word of the vocabulary: none of them is taken for a name unless it is quoted or typed."""
     return frozenset(word for phrase in phrases() for word in phrase)
+
+
+@cache
+def typeable() -> frozenset[str]:
+    """The words of how people sign in: names too where a word before them says so ("role web", "table auth")."""
+    others = {word for phrase, terminal in phrases().items() if terminal not in _OF_SIGNING_IN for word in phrase}
+    return reserved() - others
 
 
 @cache

@@ -1,11 +1,11 @@
-"""A question in plain words, as the search that answers it.
+"""A question in plain words, as the call of the tool that answers it.
 
 Names, ids and times are masked first; the sentence that is left must be covered by the grammar word for word.
 What is not understood is named and refused, with the nearest questions that are understood: nothing is guessed
 and nothing is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from fnmatch import fnmatchcase
 from typing import Any
@@ -15,31 +15,41 @@ import msgspec
 from ..errors import NotUnderstood
 from ..model.event import VALUE_FIELDS, EventFilter
 from ..model.time import Window
-from .command import DEFAULT_LIMIT, Search
+from .command import DEFAULT_LIMIT, Search, any_of
 from .draft import Draft
 from .entities import LONGEST_QUESTION, Masked, Vocabulary, clean, mask, unknown_name
 from .grammar import FILLER, MASKS, START_FOLLOWUP, START_QUESTION, Piece, Unparsed, parse, tokenize
 from .meanings import FAILED_SIGN_INS, SIGN_INS, WHO_FIELDS, Focus
+from .references import REFERENCES, Found, resolve
 from .refusals import Uncovered, explain, told, unknown_words
-from .windows import read_times
+from .routes import SESSION_FIELDS, SESSION_FOCI
+from .windows import Reading, moved, read_times
 
 _UNIVERSAL = {"all", "every", "all of", "all the", "everyone", "everybody", "everything"}
 _CONTINUES = {"AND", "WHAT_ABOUT", "NOW", "SAME", "BUT", "ONLY"}
 #: Names and times: whatever of them stands in a question must have become a condition.
 _MUST_COUNT = frozenset(MASKS) - {"COMMA", "POSSESSIVE", "NUMBER", "SYMBOL"}
+#: The tools whose answers a question can continue, besides the search.
+_SESSION_TOOLS = {"identity", "sessions_list", "sessions_show", "auth_model"}
+#: Words that begin a question which continues the one before in full.
+_LEADS = {"AND", "BUT", "NOW", "COMMA"}
 _WHEN: frozenset[Focus] = frozenset(("when_last", "when_first"))
 
 
 class Interpretation(Search, frozen=True, kw_only=True):
-    """What a question was understood as: the search, and how its answer is told.
+    """What a question was understood as: the call of a tool, and how its answer is told.
 
-    ``tool`` answers it, called with ``arguments``. ``focus`` is what the answer tells first, ``also`` what it
-    tells besides. ``notices`` say how names were read and which of them the lake does not know.
+    ``tool`` answers it, called with ``call``. ``focus`` is what the answer tells first, ``also`` what it tells
+    besides. ``notices`` say how names were read and which of them the lake does not know. ``found`` is what the
+    answer told of, once it is known: the next question may refer to it. ``uncut`` is the end of what was named,
+    where ``window`` ends before it because nothing is known of the future.
     """
 
     focus: Focus = "events"
     also: tuple[Focus, ...] = ()
     notices: tuple[str, ...] = ()
+    found: Found = Found()
+    uncut: datetime | None = None
 
 
 def interpret(
@@ -65,13 +75,59 @@ def interpret(
     try:
         text = clean(question)
         masked = mask(text, vocabulary, labels or {})
-        pieces = tokenize(text, masked.pieces)
+        pieces = written = tokenize(text, masked.pieces)
+        pieces = resolve(written, previous)
         draft, follows = _draft(pieces, previous)
+        asked = _Asked(draft, written, pieces, masked, now=now, zone=zone, vocabulary=vocabulary)
         if follows and previous is not None:
-            return _continued(draft, previous, masked, now=now, zone=zone, vocabulary=vocabulary)
-        return _whole(draft, masked, pieces, now=now, zone=zone, vocabulary=vocabulary)
+            return _continued(asked, previous)
+        return _whole(asked, previous)
     except NotUnderstood as error:
         raise told(text, error, pieces or (masked.pieces if masked else ())) from error
+
+
+class _Asked:
+    """A question that was read, and what it is read with."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        written: Sequence[Piece],
+        pieces: Sequence[Piece],
+        masked: Masked,
+        *,
+        now: datetime,
+        zone: tzinfo,
+        vocabulary: Vocabulary,
+    ) -> None:
+        self.draft = draft
+        self.pieces = pieces
+        self.now = now
+        self.zone = zone
+        self.refers = any(piece.type in REFERENCES for piece in written)
+        meant = (
+            f"{was.text!r} is read as {any_of(now_is.value.values)}"
+            for was, now_is in zip(written, pieces, strict=True)
+            if was.type in REFERENCES
+        )
+        self.notices = tuple(dict.fromkeys((*meant, *_notices(draft, masked, vocabulary))))
+
+    def times(self, previous: Interpretation | None) -> Reading:
+        """The window that is meant; one that is moved, or not said of what was asked before, is that of before."""
+        zoned = any(part.role == "zone" for part in self.draft.times)
+        zone = self.zone if zoned or previous is None else previous.zone
+        reading = read_times(self.draft.times, now=self.now, zone=zone)
+        if self.draft.shift is None:
+            return reading
+        if reading.window is not None or previous is None or previous.window is None:
+            raise NotUnderstood(
+                "the question before has no time that could be moved"
+                if reading.window is None
+                else "a time of its own and a move of the time before cannot be asked at once",
+                remedy="name the time",
+            )
+        whole = Window(previous.window.start, previous.uncut or previous.window.end)
+        return moved(whole, self.draft.shift, now=self.now, zone=reading.zone)
 
 
 def _draft(pieces: tuple[Piece, ...], previous: Interpretation | None) -> tuple[Draft, bool]:
@@ -79,9 +135,10 @@ def _draft(pieces: tuple[Piece, ...], previous: Interpretation | None) -> tuple[
     kept = [piece for piece in pieces if piece.type != FILLER]
     continues = bool(kept) and kept[0].type in _CONTINUES
     starts = (START_FOLLOWUP, START_QUESTION) if continues and previous else (START_QUESTION, START_FOLLOWUP)
+    leads = next((at for at, piece in enumerate(kept) if piece.type not in _LEADS), 0) if previous else 0
     failures: list[Unparsed] = []
     for start in starts:
-        tree = parse(pieces, start)
+        tree = parse(kept[leads:] if start == START_QUESTION else kept, start)
         if isinstance(tree, Unparsed):
             failures.append(tree)
             continue
@@ -100,7 +157,7 @@ def _draft(pieces: tuple[Piece, ...], previous: Interpretation | None) -> tuple[
 
 def _refuse_unplaced(kept: list[Piece], draft: Draft) -> None:
     """No name and no time of a question may be left without effect."""
-    if draft.tool == "search":
+    if draft.tool not in {"lake_info", "accounts_doctor"}:
         for piece in kept:
             if piece.type in _MUST_COUNT and piece not in draft.placed:
                 raise Uncovered(f"{piece.text!r} is not understood here", remedy="ask for one thing at a time")
@@ -119,66 +176,152 @@ def _nothing_before(kept: list[Piece], *, continues: bool) -> NotUnderstood:
     return Uncovered("what to look for is not said", remedy="say it: calls, sign-ins, failures, who, when, how many")
 
 
-def _whole(
-    draft: Draft, masked: Masked, pieces: tuple[Piece, ...], *, now: datetime, zone: tzinfo, vocabulary: Vocabulary
-) -> Interpretation:
+def _whole(asked: _Asked, previous: Interpretation | None) -> Interpretation:
+    draft = asked.draft
     if draft.focus == "exists":
-        for piece in pieces:
+        for piece in asked.pieces:
             if piece.text.lower() in _UNIVERSAL:
                 raise NotUnderstood(
                     f"whether {piece.text!r} did cannot be asked, only whether any did, or how many",
                     remedy="ask 'How many …', once for the calls that did and once for all",
                 )
-    if draft.tool != "search":
-        return Interpretation(tool=draft.tool, zone=zone)
-    reading = read_times(draft.times, now=now, zone=zone)
+    if draft.tool in {"lake_info", "accounts_doctor"}:
+        return Interpretation(tool=draft.tool, zone=asked.zone)
+    continued = previous if asked.refers or draft.shift is not None else None
+    reading = asked.times(continued)
+    if continued is not None and reading.window is None and draft.tool != "sessions_show" and draft.focus not in _WHEN:
+        reading = _still(continued, asked.now, reading.zone)
+    where, notices = _filter(draft), asked.notices
+    if draft.this_account is not None:
+        account = previous.where.account if previous is not None else ()
+        if account and not where.account:
+            where = msgspec.structs.replace(where, account=account)
+        said = any_of(where.account) if where.account else "all accounts that are known here"
+        notices = (*notices, f"{draft.this_account.text!r} is read as {said}")
     return Interpretation(
-        where=_filter(draft),
+        tool=draft.tool,
+        where=where,
         window=reading.window,
         last=reading.last,
+        uncut=reading.uncut,
         zone=reading.zone,
         order="oldest" if draft.newest_first is False else "newest",
         limit=draft.limit or DEFAULT_LIMIT,
         focus=draft.focus or "events",
         also=tuple(draft.also),
-        notices=_notices(draft, masked, vocabulary),
+        notices=notices,
+        method=tuple(dict.fromkeys(draft.method)),
+        session=draft.session,
     )
 
 
-def _continued(
-    draft: Draft, previous: Interpretation, masked: Masked, *, now: datetime, zone: tzinfo, vocabulary: Vocabulary
-) -> Interpretation:
+def _still(previous: Interpretation, now: datetime, zone: tzinfo) -> Reading:
+    """The time of the question before; a span up to now moves along."""
+    if previous.last is not None:
+        return Reading(Window(now - previous.last, now), zone, previous.last)
+    return Reading(previous.window, zone, None, previous.uncut)
+
+
+def _continued(asked: _Asked, previous: Interpretation) -> Interpretation:
     """The question before with what the follow-up changes: a name replaces the names of its kind."""
+    if previous.tool in _SESSION_TOOLS:
+        return _continued_sessions(asked, previous)
     if previous.tool != "search":
         raise NotUnderstood(
             "the question before was no search, and cannot be continued", remedy="ask the whole question"
         )
-    named_zone = any(part.role == "zone" for part in draft.times)
-    reading = read_times(draft.times, now=now, zone=zone if named_zone else previous.zone)
+    draft = asked.draft
+    if draft.tool != "search":
+        raise NotUnderstood("events cannot be narrowed to sessions", remedy="ask for the sessions in a whole question")
+    reading = asked.times(previous)
     change = _filter(draft)
     kept = {field: getattr(previous.where, field) for field in previous.where.__struct_fields__}
-    changed = {field: value for field, value in msgspec.structs.asdict(change).items() if value not in ((), None)}
+    changed = _changed(change)
     if set(changed) & set(WHO_FIELDS) or (draft.same and "ip" in changed):
         kept |= dict.fromkeys((*WHO_FIELDS, *(("ip",) if draft.same else ())), ())
     if "exclude" in changed and previous.where.exclude is not None:
         changed["exclude"] = _both(previous.where.exclude, change.exclude or EventFilter())
     where = _sign_ins_by_outcome(EventFilter(**kept | changed))
     _refuse_contradiction(where)
-    last = reading.last if reading.window else previous.last
-    window = reading.window or (Window(now - last, now) if last is not None else previous.window)
+    if reading.window is None:
+        reading = _still(previous, asked.now, reading.zone)
     focus = draft.focus or previous.focus
     one = previous.focus in _WHEN and focus not in _WHEN
     return msgspec.structs.replace(
         previous,
         where=where,
-        window=window,
-        last=last,
+        window=reading.window,
+        last=reading.last,
+        uncut=reading.uncut,
         zone=reading.zone,
         focus=focus,
         also=tuple(draft.also) if draft.focus else previous.also,
         order=previous.order if draft.newest_first is None else ("newest" if draft.newest_first else "oldest"),
         limit=draft.limit or (DEFAULT_LIMIT if one else previous.limit),
-        notices=_notices(draft, masked, vocabulary),
+        notices=asked.notices,
+        found=Found(),
+    )
+
+
+def _changed(change: EventFilter) -> dict[str, Any]:
+    """The conditions that a follow-up names."""
+    return {field: value for field, value in msgspec.structs.asdict(change).items() if value not in ((), None)}
+
+
+def _continued_sessions(asked: _Asked, previous: Interpretation) -> Interpretation:
+    """The same for questions about people, sessions and how they sign in: who replaces who, and the tool follows."""
+    draft = asked.draft
+    changed = _changed(_filter(draft))
+    account_only = previous.tool == "auth_model"
+    allowed = {"account"} if account_only else {*SESSION_FIELDS, "session"}
+    odd = set(changed) - allowed or (draft.focus is not None and (account_only or draft.focus not in SESSION_FOCI))
+    if odd or draft.newest_first is not None or (account_only and draft.method):
+        raise NotUnderstood(
+            "the question before was about sessions or people, and cannot be continued by what calls did",
+            remedy="ask it as a whole question, such as: What did this user do?",
+        )
+    reading = asked.times(previous)
+    if reading.window is None:
+        reading = _still(previous, asked.now, reading.zone)
+    kept = {field: getattr(previous.where, field) for field in SESSION_FIELDS}
+    if named := set(changed) & {"user", "role", "access_key", "session", *(("ip",) if draft.same else ())}:
+        kept |= dict.fromkeys(("user", "role", "access_key", *(("ip",) if draft.same else ())), ())
+    if "session" in changed:
+        changed["user"] = changed.pop("session")
+    where = EventFilter(**kept | changed)
+    method = tuple(dict.fromkeys(draft.method)) or (() if named else previous.method)
+    tool, session = previous.tool, ""
+    if not account_only:
+        chosen = {field for field in SESSION_FIELDS if getattr(where, field)}
+        people = previous.tool != "sessions_list" and chosen <= {"user", "account"} and len(where.user) == 1
+        tool = "identity" if people and not method and "session" not in named else "sessions_list"
+        key = where.access_key[0] if len(where.access_key) == 1 else ""
+        if (
+            previous.tool == "sessions_show"
+            and key
+            and chosen == {"access_key"}
+            and reading.window is None
+            and "*" not in key
+        ):
+            tool, session = "sessions_show", key
+        if not chosen and not method and previous.tool == "sessions_show":
+            raise NotUnderstood(
+                f"{previous.session!r} is one session, and cannot be narrowed further",
+                remedy="ask a whole question: who used a role or a key, and when",
+            )
+    return Interpretation(
+        tool=tool,
+        where=where,
+        window=reading.window,
+        last=reading.last,
+        uncut=reading.uncut,
+        zone=reading.zone,
+        limit=draft.limit or previous.limit,
+        focus=draft.focus or previous.focus,
+        also=tuple(draft.also) if draft.focus else previous.also,
+        notices=asked.notices,
+        method=method,
+        session=session,
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ..errors import NotUnderstood
+from ..model.session import AuthMethod
 from .grammar import Piece
 from .names import COMMON_OPERATIONS, IRREGULAR_OPERATIONS, MORE_OPERATIONS, NOT_NAMES, RESOURCE_KINDS
 
 Focus = Literal[
     "events", "exists", "count", "who", "when_last", "when_first", "where_from", "actions", "errors", "regions",
-    "accounts", "services", "keys", "roles", "agents",
+    "accounts", "services", "keys", "roles", "agents", "no_mfa",
 ]  # fmt: skip
 
 #: Sign-ins to the console, and to Identity Center once all that it asked for was given.
@@ -87,6 +88,24 @@ CALLERS = {
     "federated user": "FederatedUser", "aws services": "AWSService", "identity center users": "IdentityCenterUser",
     "saml users": "SAMLUser", "root": "Root", "account root": "Root",
 }  # fmt: skip
+#: How credentials came to be, as it is said -> the methods. Tried by longest start.
+METHODS: Mapping[str, tuple[AuthMethod, ...]] = {
+    "federat": ("identity_center", "saml", "oidc", "federation_token"), "federation token": ("federation_token",),
+    "saml": ("saml",), "sso": ("identity_center",), "identity center": ("identity_center",),
+    "iam identity center": ("identity_center",), "oidc": ("oidc", "irsa"), "web identity": ("oidc", "irsa"),
+    "irsa": ("irsa",), "kubernetes": ("irsa", "pod_identity"), "pod identity": ("pod_identity",),
+    "instance profile": ("instance_profile",), "ec2 instance": ("instance_profile",), "lambda": ("lambda",),
+    "cross-account": ("cross_account",), "cross account": ("cross_account",), "chained": ("role_chain",),
+    "role chaining": ("role_chain",), "assumed root": ("assumed_root",), "iam user console": ("iam_user_console",),
+    "session token": ("session_token",), "long-": ("iam_user_key",), "static": ("iam_user_key",),
+}  # fmt: skip
+#: Types of callers that are methods -> the methods.
+METHODS_OF_CALLERS: Mapping[str, tuple[AuthMethod, ...]] = {
+    "Root": ("root",), "IAMUser": ("iam_user_console", "iam_user_key", "session_token"), "SAMLUser": ("saml",),
+    "FederatedUser": ("federation_token",), "IdentityCenterUser": ("identity_center",), "AWSService": ("aws_service",),
+}  # fmt: skip
+#: The sign-ins of which records tell whether MFA was used: Identity Center and SAML ask for it elsewhere.
+CONSOLE_METHODS: tuple[AuthMethod, ...] = ("iam_user_console", "root")
 #: What is counted or listed -> the focus of the question.
 DIMENSIONS: Mapping[str, Focus] = {
     "USERS": "who", "IPS": "where_from", "REGIONS": "regions", "ACCOUNTS": "accounts", "SERVICES": "services",
@@ -101,8 +120,10 @@ TAILS: Mapping[str, Focus] = {
 STRUCTURE = frozenset(
     (
         "SHOW", "GET_ME", "WHO", "WHAT", "WHICH", "WHEN", "WHERE", "WHOM", "HOW_MANY", "HOW_OFTEN", "COUNT", "THERE",
-        "LAST_TIME", "FIRST_TIME", "BE", "DID", "HAVE", "BEEN", "FROM", "COME", "COMMA",
-        "AND", "THAT", "NOW", "SAME", "BUT", "WHAT_ABOUT", "ONLY",
+        "LAST_TIME", "FIRST_TIME", "BE", "DID", "BEEN", "FROM", "COME", "COMMA",
+        "HOW", "WHOSE", "WE", "AWS", "STILL", "DO", "USED", "USING", "SESSIONS", "PROVIDERS", "AUTH_MODEL", "CHAIN",
+        "BEHIND", "THIS_ACCOUNT", "SIGN_IN", "AUTHENTICATE", "ACCESSED", "CONSOLE", "USERS", "ANYONE", "ACCESS_OF",
+        "HAVE", "AND", "THAT", "NOW", "SAME", "BUT", "WHAT_ABOUT", "ONLY",
     )
 )  # fmt: skip
 #: What a name is -> the kind of resource, where no word before it says so.
@@ -142,6 +163,26 @@ def not_a_word(piece: Piece) -> UnknownWord:
         f"{piece.text!r} is not understood here",
         remedy="put a name in quotes or say what it is, such as: user …, role …, bucket …",
     )
+
+
+def caller_type(text: str) -> str:
+    """``IAM users`` -> ``IAMUser``."""
+    return next(kind for start, kind in CALLERS.items() if text.lower().startswith(start))
+
+
+def methods_of(piece: Piece) -> tuple[AuthMethod, ...]:
+    """The methods that a word means: a method itself, or callers that have one.
+
+    Raises:
+        NotUnderstood: callers that come in by any method.
+    """
+    if piece.type == "METHOD":
+        said = piece.text.lower()
+        return METHODS[max((start for start in METHODS if said.startswith(start)), key=len)]
+    methods = METHODS_OF_CALLERS.get(caller_type(piece.text))
+    if methods is None:
+        raise not_a_word(piece)
+    return methods
 
 
 def kind_of(text: str) -> str:

@@ -40,6 +40,16 @@ PATTERNS = (
     "Who created access keys this month?",
     "Who changed anything in IAM in the last 7 days?",
     "Show root activity this month",
+    "Which sessions belong to {user}?",
+    "Which roles did {user} use in the last week?",
+    "Who was behind role {role} in the last 24 hours?",
+    "Who is using access key {key}?",
+    "Which sessions came from {ip} in the last 24 hours?",
+    "How do users authenticate to account {account}?",
+    "How do users authenticate to AWS?",
+    "Which identity providers are in use?",
+    "Who signed in without MFA in the last 24 hours?",
+    "Who used root this month?",
 )
 _SLOTS = {
     "USER": "user", "ROLE": "role", "KEY": "key", "IP": "ip", "EVENT": "event", "REGION": "region",
@@ -84,28 +94,31 @@ TOPICS = (
     ),
     _topic(
         r"\b(?:permissions?|over-?privileged|privileges?|entitlements?|allowed to|trust policy|attached polic(?:y|ies)"
-        r"|what can|who can|have access|has access|access to|can (?:do|access|assume|delete|create))\b",
+        r"|what can|who can|(?:what|which) (?:kind of )?access(?! keys?)|have access|has access|access to"
+        r"|can (?:do|access|assume|delete|create))\b",
         "what roles and users may do (IAM permissions) cannot be asked yet; what they did can",
         "ask about calls",
         "What did role {role} do in the last 24 hours?",
         "Who assumed role {role} in the last week?",
     ),
     _topic(
+        r"\bmfa\b|\bmulti-?factor\b",
+        "whether MFA was used cannot be a condition of a search; who signed in to the console without it can be asked",
+        "ask who signed in without MFA, or for the sign-ins: those without MFA are told in the answer's notable points",
+        "Who signed in without MFA in the last 24 hours?",
+        "Show console sign-ins in the last 24 hours",
+    ),
+    _topic(
         r"\bauthenticat\w*\b|\bauth (?:model|patterns?|methods?)\b|\bfederation\b",
-        "how people authenticate (the authentication model) cannot be asked yet; sign-ins can",
-        "ask about sign-ins",
-        "Show sign-ins in the last 24 hours",
+        "how people authenticate can be asked of accounts and times, in plain words",
+        "ask, for example: How do users authenticate to AWS?",
+        "How do users authenticate to AWS?",
+        "Which identity providers are in use?",
     ),
     _topic(
         r"\b(?:crowdstrike|falcon|endpoints?|edr|alerts?|detections?|laptops?|devices?|hosts?)\b",
         "endpoint alerts (CrowdStrike) cannot be asked about yet; the calls behind an address or a user can",
         "ask for what the address or the user did",
-    ),
-    _topic(
-        r"\bmfa\b|\bmulti-?factor\b",
-        "whether MFA was used cannot be a condition of a search yet",
-        "ask for the sign-ins: those without MFA are told in the answer's notable points",
-        "Show console sign-ins in the last 24 hours",
     ),
     _topic(
         r"\b(?:recently|lately|just now|a while ago|few (?:days|hours|minutes|weeks))\b",

@@ -31,12 +31,13 @@ from .times import (
 class Reading(msgspec.Struct, frozen=True):
     """What the times of a question mean: the window (None: none was named), and the zone they are meant in.
 
-    ``last`` is set where the window is that span up to now.
+    ``last`` is set where the window is that span up to now, ``uncut`` where it would end later than now.
     """
 
     window: Window | None
     zone: tzinfo
     last: timedelta | None = None
+    uncut: datetime | None = None
 
 
 def read_times(parts: Sequence[TimePart], *, now: datetime, zone: tzinfo) -> Reading:
@@ -65,7 +66,33 @@ def read_times(parts: Sequence[TimePart], *, now: datetime, zone: tzinfo) -> Rea
             f"{' '.join(part.text for part in bounds)!r} lies in the future",
             remedy="name a time that has begun; a weekday means the one before today",
         )
-    return Reading(Window(window.start, min(window.end, now)), zone, last)
+    return _until_now(window, zone, now=now, last=last)
+
+
+def _until_now(window: Window, zone: tzinfo, *, now: datetime, last: timedelta | None = None) -> Reading:
+    uncut = window.end if window.end > now else None
+    return Reading(Window(window.start, min(window.end, now)), zone, last, uncut)
+
+
+def moved(window: Window, by: timedelta, *, now: datetime, zone: tzinfo) -> Reading:
+    """A window moved by whole days as the zone's clocks show them, or by hours; ``window`` reaches beyond now
+    where it was cut there.
+
+    Raises:
+        NotUnderstood: it would lie in the future, or reach back before what can be said.
+    """
+    if window.start == EPOCH:
+        raise NotUnderstood("a time without a beginning cannot be moved", remedy="name the time")
+    days = not by % timedelta(days=1)
+
+    def move(instant: datetime) -> datetime:
+        local = instant.astimezone(zone)
+        return (local + by).astimezone(UTC) if days else instant + by
+
+    start, end = move(window.start), move(window.end)
+    if start >= now:
+        raise NotUnderstood("the time after the one before lies in the future", remedy="name the time")
+    return _until_now(Window(start, end), zone, now=now)
 
 
 def _alone(part: TimePart, calendar: "_Calendar") -> tuple[Window, timedelta | None]:

@@ -29,9 +29,13 @@ from .cli_demo import demo
 FORMATS = ("table", "json", "jsonl", "csv")
 INCOMPLETE = 3
 INTERRUPTED = 130
+_DEFAULT = ""
 GROUP_HELP = {
     "accounts": "Connect AWS accounts, and find out what is wrong with a connection.",
     "lake": "Look after the lake: what it holds, compaction, retention, integrity.",
+    "identity": "Whose credentials these are.",
+    "alias": "Names that are one person's, reviewed and kept by hand.",
+    "sessions": "Who used which credentials, and who issued them.",
     "demo": "A simulated organisation with an incident, to try everything on.",
 }
 _SWITCHES = {
@@ -60,6 +64,8 @@ class SectionedCommand(click.Command):
         """Write the options, a section at a time, in the order in which the sections first appear."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Argument):
+                continue  # listed by click under a heading of their own
             record = parameter.get_help_record(ctx)
             if record is not None:
                 sections.setdefault(getattr(parameter, "section", "Options"), []).append(record)
@@ -272,19 +278,19 @@ def options_of(parameter: Parameter) -> Iterator[click.Parameter]:
         if extra.get("argument"):
             yield click.Argument(
                 [parameter.name], nargs=-1, required=parameter.required, type=_click_type(item, None),
-                metavar=extra.get("metavar"),
+                metavar=extra.get("metavar"), help=description,
             )  # fmt: skip
         else:
             yield SectionedOption(
-                flag, parameter.name, multiple=True,
-                type=_click_type(item, None), help=description, metavar=extra.get("metavar"),
+                flag, parameter.name, multiple=True, type=_click_type(item, None), help=description,
+                metavar=extra.get("metavar"), shell_complete=_complete_name if item is str else None,
             )  # fmt: skip
     elif extra.get("words"):
-        yield click.Argument([parameter.name], nargs=-1, required=True, metavar=extra.get("metavar"))
+        yield click.Argument([parameter.name], nargs=-1, required=True, metavar=extra.get("metavar"), help=description)
     elif extra.get("argument"):
         yield click.Argument(
             [parameter.name], required=parameter.required, type=_click_type(annotation, meta), default=default,
-            metavar=extra.get("metavar"),
+            metavar=extra.get("metavar"), help=description,
         )  # fmt: skip
     elif annotation is bool:
         flags = f"{flag}/--no-{flag[2:]}" if default else flag
@@ -334,7 +340,7 @@ def command_of(tool: Tool) -> click.Command:
             result = tool.call(app, **arguments_of(tool, given, app))
             finish(result, format_name, app, details=details)
 
-    first_line, _, rest = tool.description.partition("\n")
+    first_line, _, rest = tool.description.partition("\n\nRaises:")[0].partition("\n")
     parameters = [option for parameter in tool.parameters for option in options_of(parameter)]
     return SectionedCommand(
         tool.command[-1],
@@ -370,7 +376,27 @@ def finish(result: Any, format_name: str, app: App, *, details: bool = False) ->
 
 
 class ToolGroup(click.Group):
-    """Commands in the order in which they were added."""
+    """Commands in the order in which they were added; ``default`` answers where the first word is none of them."""
+
+    default: click.Command | None = None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default's name before arguments of its own."""
+        if self.default is not None and args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [_DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        return self.default if cmd_name == _DEFAULT else super().get_command(ctx, cmd_name)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help of the default, and the commands beside it."""
+        if self.default is None:
+            super().format_help(ctx, formatter)
+            return
+        self.default.format_help(ctx, formatter)
+        self.format_commands(ctx, formatter)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """As added, not by name."""
@@ -419,18 +445,23 @@ def build() -> click.Group:
                 inner = ToolGroup(word, help=GROUP_HELP.get(word))
                 group.add_command(inner)
             group = inner
-        group.add_command(command_of(tool))
+        command, beside = command_of(tool), group.commands.get(tool.command[-1])
+        if isinstance(beside, ToolGroup):
+            beside.default, beside.short_help = command, tool.title
+        else:
+            group.add_command(command)
     root.add_command(demo)
     root.add_command(completion)
     return root
 
 
-_ORDER = ("ask", "search", "event", "export", "ingest", "accounts", "lake")
+_ORDER = ("ask", "search", "event", "identity", "sessions", "auth-model", "export", "ingest", "accounts", "lake")
 
 
-def _place(tool: Tool) -> tuple[int, tuple[str, ...]]:
+def _place(tool: Tool) -> tuple[int, str, int, tuple[str, ...]]:
+    """By the first word; of `identity WHO` and `identity alias add` the longer, which makes the group, first."""
     first = tool.command[0]
-    return (_ORDER.index(first) if first in _ORDER else len(_ORDER), tool.command)
+    return (_ORDER.index(first) if first in _ORDER else len(_ORDER), first, -len(tool.command), tool.command)
 
 
 def main() -> None:

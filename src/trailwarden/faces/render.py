@@ -16,13 +16,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..model.finding import Coverage, Gap
+from ..model.finding import Coverage, Finding, Gap
 from ..model.time import format_duration
 from .output import UNBOUNDED, View, encode
 from .terminal import safe, safe_lines
 
 #: Accounts and Regions of like gaps that are named before "and … more".
 _PLACES = 6
+_SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -139,6 +140,23 @@ def _gaps(alike: Sequence[Gap], view: View) -> Text:
     if first.remedy:
         text.append(f"\n  Remedy: {safe(first.remedy, cap=500)}", style="not bold dim default")
     return text
+
+
+def show_findings(findings: Sequence[Finding]) -> RenderableType:
+    """Notable points, the gravest first, each with the ids of records that show it."""
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        text = Text(safe(finding.title, cap=200), style="bold")
+        if finding.technique:
+            text.append(f"  ATT&CK {finding.technique}", style="not bold dim")
+        if finding.detail:
+            text.append(f"\n{safe(finding.detail, cap=500)}", style="not bold")
+        if finding.evidence:
+            ids = ", ".join(dict.fromkeys(safe(each.event_id, cap=80) for each in finding.evidence[:3]))
+            more = f" and {len(finding.evidence) - 3:,} more" if len(finding.evidence) > 3 else ""
+            text.append(f"\nevidence: {ids}{more}", style="not bold dim")
+        table.add_row(Text(finding.severity, style=_SEVERITY_STYLE[finding.severity]), text)
+    return table
 
 
 def counted(number: int, noun: str) -> str:

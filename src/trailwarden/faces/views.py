@@ -11,18 +11,17 @@ from ..aws.diagnosis import Check, Diagnosis
 from ..lake.ingest import IngestReport
 from ..lake.upkeep import LakeInfo
 from ..model.event import Event, EventPage
-from ..model.finding import Finding
 from ..tools.accounts_connect import ConnectReport
 from ..tools.accounts_doctor import DoctorReport
 from ..tools.accounts_list import ConnectedAccounts
 from ..tools.ask import Answered
+from . import views_sessions  # noqa: F401 - registers its shows
 from .output import View, encode
-from .render import console, counted, new_table, show, show_coverage
+from .render import console, counted, new_table, show, show_coverage, show_findings
 from .terminal import safe
 
 __all__ = ["console", "show", "show_coverage"]
 
-_SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 #: A terminal at least so wide shows every column of an event; an impossible width.
 _WIDE, _NEVER = 160, 1 << 30
 #: How wide the columns of events may be at most; ACTION and WHO share what is left.
@@ -173,21 +172,6 @@ _FACET_TITLES = {
     "error": "ERRORS",
     "region": "REGIONS",
 }
-
-
-def show_findings(findings: Sequence[Finding]) -> RenderableType:
-    """Notable points, the gravest first, each with the ids of records that show it."""
-    table = Table.grid(padding=(0, 2))
-    for finding in findings:
-        text = Text(safe(finding.title, cap=200), style="bold")
-        if finding.detail:
-            text.append(f"\n{safe(finding.detail, cap=500)}", style="not bold")
-        if finding.evidence:
-            ids = ", ".join(dict.fromkeys(safe(each.event_id, cap=80) for each in finding.evidence[:3]))
-            more = f" and {len(finding.evidence) - 3:,} more" if len(finding.evidence) > 3 else ""
-            text.append(f"\nevidence: {ids}{more}", style="not bold dim")
-        table.add_row(Text(finding.severity, style=_SEVERITY_STYLE[finding.severity]), text)
-    return table
 
 
 @show.register

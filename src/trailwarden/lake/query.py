@@ -129,7 +129,7 @@ def search(
             coverage=coverage(lake, query.where, query.window, now=now, history=history),
         )
 
-    return _again_if_replaced(answer)
+    return again_if_replaced(answer)
 
 
 def stream(lake: "Lake", query: EventQuery, *, engine: Engine | None = None) -> Iterator[Event]:
@@ -165,7 +165,7 @@ def counts(
         rows = view.rows(statements.counts(view.where, GROUPS[by], most))
         return tuple(ValueCount(shown(row[:-3]), row[-3], aware(row[-2]), aware(row[-1])) for row in rows)
 
-    return _again_if_replaced(answer)
+    return again_if_replaced(answer)
 
 
 def records(lake: "Lake", event_id: str, *, engine: Engine | None = None) -> list[dict[str, Any]]:
@@ -179,11 +179,11 @@ def records(lake: "Lake", event_id: str, *, engine: Engine | None = None) -> lis
     conditions.check("event_id", (event_id,))
 
     def answer() -> list[dict[str, Any]]:
-        parts = _Parts(lake, None, "newest", engine)
+        parts = LakeParts(lake, None, "newest", engine)
         rows = parts.rows(statements.whole_records(event_id))
         return [restore(dict(zip(COLUMN_NAMES, row, strict=True))) for row in rows]
 
-    return _again_if_replaced(answer)
+    return again_if_replaced(answer)
 
 
 def vocabulary(lake: "Lake", *, engine: Engine | None = None) -> Vocabulary:
@@ -194,22 +194,31 @@ def vocabulary(lake: "Lake", *, engine: Engine | None = None) -> Vocabulary:
     """
 
     def make() -> Vocabulary:
-        return _again_if_replaced(lambda: _vocabulary(_Parts(lake, None, "newest", engine)))
+        return again_if_replaced(lambda: _vocabulary(LakeParts(lake, None, "newest", engine)))
 
     return kept(lake, "vocabulary", Vocabulary, make)
 
 
-class _Parts:
-    """The parts of the lake as they are now, and the engine that reads them."""
+class LakeParts:
+    """The parts of the lake as they are now (or ``only`` some of them), and the engine that reads them."""
 
-    def __init__(self, lake: "Lake", window: Window | None, order: Order, engine: Engine | None) -> None:
+    def __init__(
+        self,
+        lake: "Lake",
+        window: Window | None,
+        order: Order,
+        engine: Engine | None,
+        *,
+        only: Sequence["Part"] | None = None,
+    ) -> None:
         if engine is None:
             from .engines.duckdb import duckdb_of  # noqa: PLC0415
 
             engine = duckdb_of(lake.root)
         self._engine = engine
         self._root = lake.root
-        self.parts: list[Part] = lake.manifest.parts(window, newest_first=order == "newest")
+        parts = only if only is not None else lake.manifest.parts(window, newest_first=order == "newest")
+        self.parts: list[Part] = list(parts)
 
     def rows(self, statement: Statement) -> list[Row]:
         """The rows of a statement; none, not even of counts, where there is nothing to read."""
@@ -229,7 +238,7 @@ class _Parts:
         return [str(self._root / part.path) for part in touched]
 
 
-class _View(_Parts):
+class _View(LakeParts):
     """One query over the parts."""
 
     def __init__(self, lake: "Lake", query: EventQuery, engine: Engine | None) -> None:
@@ -367,7 +376,7 @@ class _View(_Parts):
         return asked.intersect(held) or totals.window
 
 
-def _again_if_replaced(answer: Callable[[], T]) -> T:
+def again_if_replaced(answer: Callable[[], T]) -> T:
     """Compaction may replace a part after the manifest was read; the next reading knows its successor."""
     for _ in range(_ATTEMPTS - 1):
         with suppress(PartReplaced):
@@ -380,7 +389,7 @@ def _month(text: str) -> Window:
     return Window(start, start + timedelta(days=calendar.monthrange(start.year, start.month)[1]))
 
 
-def _vocabulary(parts: _Parts) -> Vocabulary:
+def _vocabulary(parts: LakeParts) -> Vocabulary:
     kinds = {
         "user_name": "users", "session_name": "users", "source_identity": "users", "role_name": "roles",
         "event_name": "events", "event_source": "sources", "aws_region": "regions", "account_id": "accounts",

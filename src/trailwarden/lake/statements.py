@@ -8,12 +8,19 @@ import msgspec
 
 from ..model.event import Order
 from ..model.time import Window
+from ..sessions.reading import IDENTITY_CENTER_SOURCES
 from . import where as conditions
 from .events import EVENT_COLUMNS
 from .layout import COLUMN_NAMES
 from .where import Param, Predicate, every
 
 _EVENT = ", ".join(EVENT_COLUMNS)
+_BARE = "CASE WHEN access_key_id IS NULL AND session_created IS NULL THEN event_source END"
+_FROM_CONSOLE = (
+    "coalesce(extra LIKE '%sessionCredentialFromConsole%' "
+    'AND regexp_like(extra, \'"sessionCredentialFromConsole":\\s*"?true\'), FALSE)'
+)
+_IS_SIGN_IN = "event_source IN ({})".format(", ".join(f"'{each}'" for each in sorted(IDENTITY_CENTER_SOURCES)))
 _SECOND = "date_diff('second', TIMESTAMP '0001-01-01 00:00:00', event_time)"
 #: The start of the step in which an event lies, in seconds from BUCKET_ORIGIN; the step's length is the parameter.
 _BUCKET = f"{_SECOND} - {_SECOND} % CAST(? AS BIGINT)"
@@ -143,3 +150,52 @@ def _grouping(names: Sequence[str], grouped_by: Sequence[str]) -> int:
     for name in names:
         mask = mask << 1 | (name not in grouped_by)
     return mask
+
+
+def uses() -> Statement:
+    """Rows: userIdentity, account, source where the identity is bare, whether from the console, address, then calls,
+    failed, first, last, earliest and latest event (time and id as one text), and the Regions and agents.
+
+    Without the records of :func:`sign_in_records`.
+    """
+    moment = "CAST(event_time AS VARCHAR) || ' ' || coalesce(event_id, '')"
+    return Statement(
+        f"SELECT user_identity, account_id, bare, console, source_ip, count(*), count_if(is_failed), min(event_time), "
+        "max(event_time), min(moment), max(moment), array_agg(DISTINCT aws_region), array_agg(DISTINCT user_agent) "
+        f"FROM (SELECT user_identity, account_id, event_time, aws_region, source_ip, user_agent, {_BARE} AS bare, "
+        f"{_FROM_CONSOLE} AS console, {moment} AS moment, {conditions.is_failed().sql} AS is_failed FROM events "
+        f"WHERE NOT coalesce({_IS_SIGN_IN}, FALSE)) AS calls GROUP BY 1, 2, 3, 4, 5"
+    )
+
+
+def shared_calls() -> Statement:
+    """Rows: userIdentity, account, source where the identity is bare, whether from the console, address, then
+    sharedEventID, failed, event id and time of each call that has a sharedEventID. Without :func:`sign_in_records`."""
+    return Statement(
+        f"SELECT user_identity, account_id, {_BARE}, {_FROM_CONSOLE}, source_ip, shared_event_id, "
+        f"{conditions.is_failed().sql}, event_id, event_time FROM events "
+        f"WHERE coalesce(shared_event_id, '') <> '' AND NOT coalesce({_IS_SIGN_IN}, FALSE)"
+    )
+
+
+def sign_in_records() -> Statement:
+    """Rows of all columns: the records of signing in, whose JSON columns say who and with what result."""
+    return Statement(f"SELECT {', '.join(COLUMN_NAMES)} FROM events WHERE {_IS_SIGN_IN}")
+
+
+def issuing_records(names: Sequence[str]) -> Statement:
+    """Rows of all columns: the calls of these names, and the records of signing in."""
+    marks = ", ".join("?" * len(names))
+    return Statement(
+        f"SELECT {', '.join(COLUMN_NAMES)} FROM events WHERE event_name IN ({marks}) OR {_IS_SIGN_IN}", tuple(names)
+    )
+
+
+def actions(where: Predicate, window: Window) -> Statement:
+    """Rows: userIdentity, account, source where the identity is bare, then source, name, calls, failed."""
+    return Statement(
+        f"SELECT user_identity, account_id, {_BARE}, event_source, event_name, count(*), "
+        f"count_if({conditions.is_failed().sql}) FROM events WHERE {where.sql} GROUP BY 1, 2, 3, 4, 5",
+        where.params,
+        window,
+    )

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from ..identity import matches, person
 from ..installation import Installation
-from ..model.event import EventPage
 from ..model.finding import Coverage, Finding
+from ..model.session import SessionFilter
 from ..model.time import parse_zone
 from ..tool import tool
-from .search import SEARCH_NEEDS, search
+from ._directory import DIRECTORY_NEEDS, directory_of
+from ._sessions import session_index
+from .search import SEARCH_NEEDS
 
 if TYPE_CHECKING:
-    from ..ask import Interpretation
+    from ..ask import Answer, Found, Interpretation
 
 #: For how long a question can be continued ("and yesterday?").
 CONVERSATION = timedelta(hours=1)
@@ -47,11 +50,13 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 @tool(
     effect="read",
     title="Ask a question in plain words",
-    needs=SEARCH_NEEDS,
+    needs=(*SEARCH_NEEDS, *DIRECTORY_NEEDS),
     examples=(
         'trailwarden ask "Show me all API calls by john@company.com in the last 24 hours"',
         'trailwarden ask "Who used 185.220.101.1 since Monday?"',
         'trailwarden ask "When did jane last sign in, and from where?"',
+        'trailwarden ask "Who was behind role AdminRole yesterday between 2pm and 4pm?"',
+        'trailwarden ask "How do users authenticate to AWS in this account?"',
     ),
 )
 def ask(
@@ -71,7 +76,7 @@ def ask(
     Raises:
         NotUnderstood: the question is outside the grammar (exit code 2).
     """
-    from ..ask import interpret, summarize  # noqa: PLC0415
+    from ..ask import interpret  # noqa: PLC0415
     from ..lake.query import vocabulary  # noqa: PLC0415
 
     now = app.now()
@@ -84,32 +89,87 @@ def ask(
         previous=None if new else _before(conversation, now),
         labels=app.lake.manifest.expected_accounts(),
     )
+    understood = _by_chain(app, understood)
+    # Remembered before it is answered too: a question whose answer fails can still be continued.
     _remember(conversation, understood, now)
     interpretation = Understood(
         tool=understood.tool, arguments=understood.arguments, words=understood.words, command=understood.command
     )
-    if understood.tool != "search":
-        result = app.tools[understood.tool].call(app)
-        return Answered(
-            question=question,
-            interpretation=interpretation,
-            summary=understood.words,
-            findings=(),
-            notices=understood.notices,
-            result=result,
-            coverage=Coverage(),
-        )
-    page: EventPage = search(app, understood.where, understood.window, order=understood.order, limit=understood.limit)
-    answer = summarize(understood, page, now=now, zone=app.zone)
+    result = app.tools[understood.tool].call(app, **understood.call)
+    answer, found = _told(app, understood, result, now)
+    _remember(conversation, msgspec.structs.replace(understood, found=found), now)
     return Answered(
         question=question,
         interpretation=interpretation,
         summary=answer.summary,
         findings=answer.findings,
         notices=answer.notices,
-        result=page,
-        coverage=page.coverage,
+        result=result,
+        coverage=getattr(result, "coverage", Coverage()),
     )
+
+
+def _by_chain(app: Installation, understood: "Interpretation") -> "Interpretation":
+    """What somebody did as a role, asked by the keys of the sessions that lead to them: a session's name is free."""
+    where = understood.where
+    if understood.tool != "search" or not (where.user and where.role):
+        return understood
+    directory, aliases = directory_of(app), app.state.aliases.list()
+    with session_index(app) as index:
+        sessions = index.whole(SessionFilter(role=where.role, account=where.account), understood.window)
+    own = [
+        match
+        for each in where.user
+        for match in matches(sessions, person(each, directory, aliases, sessions=sessions))
+        if match.session.access_keys
+    ]
+    if not any(match.through for match in own):
+        return understood  # the names alone find them
+    keys = tuple(sorted({key for match in own for key in match.session.access_keys}))
+    count = len({match.session.session_id for match in own})
+    proven = "proven" if all(match.strength == "proven" for match in own) else "claimed in part"
+    notice = (
+        f"{count} session{'s' if count > 1 else ''} of that role lead{'' if count > 1 else 's'} to "
+        f"{' or '.join(where.user)} by who issued what to whom ({proven}): their calls are searched by access key"
+    )
+    return msgspec.structs.replace(
+        understood,
+        where=msgspec.structs.replace(where, user=(), access_key=keys),
+        notices=(*understood.notices, notice),
+    )
+
+
+def _told(app: Installation, understood: "Interpretation", result: Any, now: datetime) -> "tuple[Answer, Found]":
+    """The answer in words, and what of it the next question may refer to."""
+    from ..ask import (  # noqa: PLC0415
+        Answer,
+        Found,
+        found_in_page,
+        found_in_sessions,
+        summarize,
+        summarize_session,
+        summarize_sessions,
+    )
+
+    match understood.tool:
+        case "search":
+            return summarize(understood, result, now=now, zone=app.zone), found_in_page(result)
+        case "identity" | "sessions_list":
+            answer = summarize_sessions(
+                understood, result.sessions, total=result.total, coverage=result.coverage, now=now, zone=app.zone,
+                findings=getattr(result, "findings", ()),
+            )  # fmt: skip
+            return answer, found_in_sessions(result.sessions, result.total)
+        case "sessions_show":
+            answer = summarize_session(
+                understood, result, coverage=result.coverage, now=now, zone=app.zone, others=len(result.others)
+            )
+            return answer, found_in_sessions((result,), 1)
+        case "auth_model":
+            summary = " ".join(result.summary)
+            return Answer(summary=summary, findings=result.findings, notices=understood.notices), Found()
+        case _:
+            return Answer(summary=understood.words, notices=understood.notices), Found()
 
 
 class _Turn(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from ..installation import Installation
 from ..lake.ingest import IngestReport
 from ..lake.sources import RecordObject
 from ..tool import tool
+from ._sessions import session_index
 
 if TYPE_CHECKING:
     from ..aws.broker import AwsSession
@@ -49,9 +50,13 @@ def ingest(
     """
     from ..lake.ingest import ingest as ingest_objects  # noqa: PLC0415
 
-    return ingest_objects(
+    report = ingest_objects(
         app.lake, _objects(app, sources, account), progress=app.progress, now=app.now(), compact=compact
     )
+    if report.new and not report.interrupted:
+        with session_index(app):  # up to date with what has just landed, so that no question waits for it
+            pass
+    return report
 
 
 def _objects(app: Installation, sources: tuple[str, ...], account: str | None) -> Iterator[RecordObject]:
