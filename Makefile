@@ -49,10 +49,11 @@ format: install ## Format the code
 reference: install ## Renew docs/cli.md
 	@$(BIN)/python -m trailwarden.faces.reference > docs/cli.md
 
-bench: install ## Measure ingest, search and sessions; BENCH_RECORDS sets the size
+bench: install ## Measure ingest, search, sessions and IAM; BENCH_RECORDS sets the size
 	@$(BIN)/python -m bench.ingest --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.search --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.sessions --records $(or $(BENCH_RECORDS),200000)
+	@$(BIN)/python -m bench.iam
 
 lock: ## Renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra demo --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --output-file requirements.lock

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from faces_kit import answer, run
 from trailwarden.app import App
 from trailwarden.demo.run import Running
 from trailwarden.model.session import AUTH_METHODS
+from trailwarden.model.time import Window
 
 SESSION_FIELDS = {
     "session_id", "account", "method", "role_arn", "session_name", "access_keys", "issuer", "chain", "strength",
@@ -206,3 +208,20 @@ def test_a_question_may_mean_the_key_of_the_one_before(up: Running) -> None:
     did = answer("ask", "what did that key do?")
     assert did["interpretation"]["tool"] == "search"
     assert did["result"]["total"] == 47
+
+
+def test_without_an_archive_sessions_come_from_event_history(up: Running, tmp_path: Path) -> None:
+    with App.open(up.home) as known:
+        settings = known.settings
+    with App(tmp_path, settings) as app:
+        for connection in up.scenario.connections:
+            app.accounts_connect(
+                (connection.role_arn,), external_id=connection.external_id, label=connection.account.name
+            )
+        window = Window(up.story.first_call - timedelta(hours=1), up.story.ended + timedelta(hours=1))
+        found = app.identity(up.story.email, window=window)
+    stolen = next(each for each in found.sessions if up.story.stolen_key in each.access_keys)
+    assert stolen.events == 47
+    chained = next(each for each in found.sessions if each.method == "cross_account")
+    assert chained.chain[-1].arn == up.story.iam_user_arn
+    assert {source.kind for source in found.coverage.sources} == {"event_history"}

@@ -155,6 +155,28 @@ def read_authorization(
     return snapshots, (*(each for each in results if isinstance(each, Gap)), *elsewhere)
 
 
+def with_last_access(
+    broker: "Broker",
+    connection: Connection,
+    snapshot: AuthorizationSnapshot,
+    arns: Sequence[str],
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+) -> AuthorizationSnapshot:
+    """The snapshot, and when these users and roles of its account last used each service, asked now; what AWS refuses
+    is a gap. ``sleep`` (seconds) is for tests."""
+    try:
+        session = broker.session(connection)
+    except TrailwardenError as error:
+        return msgspec.structs.replace(snapshot, gaps=(*snapshot.gaps, _gap(error, connection.account_id)))
+    with ThreadPoolExecutor(_CALLS, thread_name_prefix="last-access") as pool:
+        reader = _Reader(session, pool, connection.account_id, sleep)
+        told = reader.each(arns, reader.last_access)
+    return msgspec.structs.replace(
+        snapshot, last_access={**snapshot.last_access, **told}, gaps=(*snapshot.gaps, *reader.gaps)
+    )
+
+
 class _Membership(msgspec.Struct, frozen=True):
     """The organisation that an account is in; ``id`` None: in none."""
 

@@ -35,6 +35,7 @@ GROUP_HELP = {
     "lake": "Look after the lake: what it holds, compaction, retention, integrity.",
     "identity": "Whose credentials these are.",
     "alias": "Names that are one person's, reviewed and kept by hand.",
+    "iam": "What roles and users can really do, and how far they can climb.",
     "sessions": "Who used which credentials, and who issued them.",
     "demo": "A simulated organisation with an incident, to try everything on.",
 }
@@ -455,7 +456,7 @@ def build() -> click.Group:
     return root
 
 
-_ORDER = ("ask", "search", "event", "identity", "sessions", "auth-model", "export", "ingest", "accounts", "lake")
+_ORDER = ("ask", "search", "event", "identity", "sessions", "auth-model", "iam", "export", "ingest", "accounts", "lake")
 
 
 def _place(tool: Tool) -> tuple[int, str, int, tuple[str, ...]]:

@@ -67,6 +67,10 @@ def questions(up: "Running") -> tuple[str, ...]:
         f"Who used {story.attacker_ip} since yesterday?",
         "When did jane last sign in, and from where?",
         f"Which users created anything in account {up.scenario.development.id} in the last 24 hours?",
+        f"Who is using access key {story.stolen_key}?",
+        f"What did {story.iam_user} do after assuming the DeployRole role?",
+        f"Which sessions belong to {story.email}?",
+        "How do users authenticate to AWS in this account?",
     )
 
 

@@ -23,7 +23,7 @@ from .terminal import safe, safe_lines
 
 #: Accounts and Regions of like gaps that are named before "and … more".
 _PLACES = 6
-_SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
+SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -104,9 +104,8 @@ def show_coverage(coverage: Coverage, view: View) -> RenderableType:
     """What was looked at and what was not: gaps stand out, notes stay in the background."""
     lines: list[Text] = []
     looked = Text("Looked at: ", style="bold")
-    looked.append(
-        f"{counted(len(coverage.accounts), 'account')}, {counted(len(coverage.regions), 'Region')}", "default"
-    )
+    regions = f", {counted(len(coverage.regions), 'Region')}" if coverage.regions or not coverage.accounts else ""
+    looked.append(f"{counted(len(coverage.accounts), 'account')}{regions}", "default")
     if coverage.window:
         looked.append(f", {view.time(coverage.window.start)} to {view.time(coverage.window.end)} {view.zone_name}")
     if coverage.fresh_until:
@@ -155,7 +154,7 @@ def show_findings(findings: Sequence[Finding]) -> RenderableType:
             ids = ", ".join(dict.fromkeys(safe(each.event_id, cap=80) for each in finding.evidence[:3]))
             more = f" and {len(finding.evidence) - 3:,} more" if len(finding.evidence) > 3 else ""
             text.append(f"\nevidence: {ids}{more}", style="not bold dim")
-        table.add_row(Text(finding.severity, style=_SEVERITY_STYLE[finding.severity]), text)
+        table.add_row(Text(finding.severity, style=SEVERITY_STYLE[finding.severity]), text)
     return table
 
 

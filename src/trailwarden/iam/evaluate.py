@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ..model.policy import Policy
+from .catalog import rcp_services
 from .formula import Formula, conjunction, disjunction, none
 from .principals import WITH_BOUNDARY, WITHOUT_IDENTITY, Grade, RequestPrincipal
 from .request import Decision, Layer, Outcome, Policies, Request, context_of, requirements
@@ -15,10 +16,6 @@ from .statements import Match, matches_of
 
 #: Needs no permission, and no policy can take it away.
 ALWAYS_ALLOWED = frozenset({"sts:getcalleridentity"})
-#: Services whose resources RCPs bind:
-#: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
-RCP_SERVICES = frozenset({"s3", "sts", "kms", "sqs", "secretsmanager", "ecr", "aoss"})
-
 _ASSUMING = frozenset(
     {
         "sts:assumerole",
@@ -121,7 +118,7 @@ class _Evaluation:
             self.scps = tuple(self._matches(level) for level in policies.scps)
         rcps: tuple[tuple[Policy, ...], ...] = ()
         if not exempt and not (policies.management_account and self.same_account):
-            rcps = policies.rcps if self.action.partition(":")[0] in RCP_SERVICES else ()
+            rcps = policies.rcps if self.action.partition(":")[0] in rcp_services() else ()
         self.with_endpoint = bool(policies.vpc_endpoints)
         self.layers: dict[Layer, list[Match]] = {
             "vpce": self._matches(policies.vpc_endpoints),

@@ -53,7 +53,7 @@ def event_of(row: Sequence[Any]) -> Event:
         read_only=of["read_only"],
         request=decoded(of["request_parameters"]),
         response=decoded(of["response_elements"]),
-        resources=tuple(dict.fromkeys(_resources(decoded(of["resources"])))),
+        resources=tuple(dict.fromkeys(resource_names(decoded(of["resources"])))),
         source_identity=of["source_identity"],
         mfa=of["mfa"],
         event_type=of["event_type"],
@@ -79,7 +79,8 @@ def decoded(text: str | None) -> Any:
             return text
 
 
-def _resources(listed: Any) -> Iterable[str]:
+def resource_names(listed: Any) -> Iterable[str]:
+    """ARNs, else names, in a record's resources."""
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict):
             names = (item.get(key) for key in _RESOURCE_KEYS)

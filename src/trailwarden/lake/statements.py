@@ -199,3 +199,17 @@ def actions(where: Predicate, window: Window) -> Statement:
         where.params,
         window,
     )
+
+
+def calls_of_principals(where: Predicate, window: Window | None, *, resources: bool) -> Statement:
+    """Rows: ARN of the role or IAM user, source, name, calls that were not denied, the last of them; if asked for, how
+    many of them name no resources, and the distinct JSON texts of those that do."""
+    principal = "coalesce(role_arn, CASE WHEN user_type = 'IAMUser' THEN user_arn END)"
+    named = ", count_if(resources IS NULL), array_agg(DISTINCT resources)" if resources else ""
+    return Statement(
+        f"SELECT {principal}, event_source, event_name, count(*), max(event_time){named} FROM events "
+        f"WHERE {where.sql} AND {principal} IS NOT NULL AND NOT coalesce({conditions.is_denied().sql}, FALSE) "
+        "GROUP BY 1, 2, 3",
+        where.params,
+        window,
+    )

@@ -154,7 +154,7 @@ def _fields(where: EventFilter, addresses: Addresses) -> list[Predicate]:
         if values:
             check(name, values)
             parts.append(_ips(values, addresses) if name == "ip" else either(_FIELDS[name](value) for value in values))
-    flags = {"denied": _denied(), "failed": either((is_failed(), is_failed_sign_in()))}
+    flags = {"denied": is_denied(), "failed": either((is_failed(), is_failed_sign_in()))}
     for name, flag in flags.items():
         wanted: bool | None = getattr(where, name)
         if wanted is not None:
@@ -281,7 +281,8 @@ def _escaped(value: str) -> str:
     return dumps(value, ensure_ascii=False)[1:-1]
 
 
-def _denied() -> Predicate:
+def is_denied() -> Predicate:
+    """The call was denied access."""
     return Predicate("regexp_like(error_code, '({})$')".format("|".join(re.escape(code) for code in DENIED_CODES)))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from .time import Window
 
 Severity = Literal["info", "low", "medium", "high", "critical"]
-SourceKind = Literal["archive", "files", "event_history"]
+SourceKind = Literal["archive", "files", "event_history", "iam", "falcon"]
 GapKind = Literal[
     "not_fresh",  # nothing newer than fresh_until was delivered
     "not_covered",  # no source holds this part of the window

@@ -95,16 +95,12 @@ def identity(
         person=found,
         sessions=sessions,
         total=len(inside),
-        findings=session_findings(
-            [each.session for each in inside], directory, now=app.now(), aliases=aliases
-        ),
+        findings=session_findings([each.session for each in inside], directory, now=app.now(), aliases=aliases),
         coverage=coverage_of(app, events, window, history, sessions).with_gaps(directory.all_gaps),
     )
 
 
-def _theirs(
-    index: "SessionIndex", find: Callable[[Sequence[Session]], Person]
-) -> tuple[Person, tuple[Session, ...]]:
+def _theirs(index: "SessionIndex", find: Callable[[Sequence[Session]], Person]) -> tuple[Person, tuple[Session, ...]]:
     """The person, and every session that may be theirs: those that name them, and those issued by one that does.
 
     What such sessions say of their own principal may tell further names, which are asked for in turn.
