@@ -28,13 +28,15 @@ from iam_escalation_kit import (
 
 from trailwarden.iam.effective import administrator, effective_in
 from trailwarden.iam.escalation import Subject, escalation_rules, escalations
+from trailwarden.iam.escalation.graph import Graph
+from trailwarden.iam.escalation.index import NOTHING_FOUND
 from trailwarden.model.policy import AccountAuthorization
 
 ASSUME = allow("sts:AssumeRole")
 MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 
 
-def lets(*names: str, of: str = ACCOUNT, **condition: Any) -> Document:
+def lets(*names: str, of: str = ACCOUNT, **condition: dict[str, str]) -> Document:
     return trust({"AWS": [role_arn(name, of) for name in names]}, **condition)
 
 
@@ -117,7 +119,7 @@ def test_a_longer_path_that_is_certain_follows_a_shorter_one_that_is_not() -> No
     found = climb(
         actor,
         role("two", ASSUME, trusts=lets("one")),
-        admin("guarded", trusts=lets("one", **MFA)),
+        admin("guarded", trusts=lets("one", of=ACCOUNT, **MFA)),
         admin("open", trusts=lets("two")),
     )
     short, long = found[role_arn("one")]
@@ -127,7 +129,9 @@ def test_a_longer_path_that_is_certain_follows_a_shorter_one_that_is_not() -> No
 
 def test_a_certain_target_is_preferred() -> None:
     found = climb(
-        role("one", ASSUME), admin("a-guarded", trusts=lets("one", **MFA)), admin("z-open", trusts=lets("one"))
+        role("one", ASSUME),
+        admin("a-guarded", trusts=lets("one", of=ACCOUNT, **MFA)),
+        admin("z-open", trusts=lets("one")),
     )
     assert [(path.to, path.certain) for path in found[role_arn("one")]] == [(role_arn("z-open"), True)]
 
@@ -139,7 +143,17 @@ def test_an_administrator_under_a_condition() -> None:
     assert path.steps[0].certain
     assert not path.certain
     (condition,) = path.conditions
-    assert condition.startswith(f"{role_arn('guarded')} is an administrator if Bool aws:MultiFactorAuthPresent true")
+    assert condition.startswith("if Bool aws:MultiFactorAuthPresent true ")
+    assert condition.endswith(f": only then is {role_arn('guarded')} an administrator")
+
+
+def test_a_certain_path_beside_one_to_an_administrator_under_a_condition() -> None:
+    guarded = role("guarded", allow("iam:*", **MFA), trusts=lets("one", "guarded"))
+    found = climb(role("one"), guarded, admin("open", trusts=lets("one", "guarded")))
+    assert [(path.to, path.certain) for path in found[role_arn("one")]] == [
+        (role_arn("guarded"), False),
+        (role_arn("open"), True),
+    ]
 
 
 def test_administrators_that_are_given_are_not_asked_again() -> None:
@@ -319,3 +333,27 @@ def test_the_case_of_actions_is_irrelevant(
         for name, statements in held.items()
     }
     assert reaching(world(turned, trusts, boundaries)) == reaching(world(held, trusts, boundaries))
+
+
+@settings(max_examples=20, deadline=None)
+@given(held=principals(), trusts=TRUSTS, boundaries=BOUNDARIES)
+def test_the_index_misses_no_step_that_all_pairs_show(
+    held: dict[str, list[Document]], trusts: dict[str, Document], boundaries: dict[str, str | None]
+) -> None:
+    graph = Graph([Subject(world(held, trusts, boundaries))])
+    for actor in graph.actors:
+        indexed = {edge.rule.id: edge.found for edge in graph.steps.edges(actor)}
+        for rule in graph.steps.rules:
+            among = indexed.get(rule.id, NOTHING_FOUND)
+            for target in graph.actors:
+                own = rule.target.startswith("own")
+                kinds = {"role": [True], "own_role": [True], "user": [False], "own_user": [False], "own": [True, False]}
+                if own != (actor is target) or target.is_role not in kinds[rule.target]:
+                    continue
+                proof = graph.steps.prove(actor, rule, target)
+                sure = graph.steps.prove(actor, rule, target, sure=True)
+                assert (sure is None) == (proof is None or not proof.certain)
+                if proof is not None:
+                    assert among.possible & target.bit, (actor.arn, rule.id, target.arn)
+                if sure is not None:
+                    assert (among.certain | among.unchecked) & target.bit, (actor.arn, rule.id, target.arn)

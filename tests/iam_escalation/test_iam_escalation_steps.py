@@ -195,7 +195,7 @@ def test_a_trust_policy_may_ask_for_the_account_that_a_service_acts_for() -> Non
 
 
 def test_a_service_among_others_and_in_china() -> None:
-    assert passing(service(["ec2.amazonaws.com", LAMBDA]))  # type: ignore[arg-type]
+    assert passing(trust({"Service": ["ec2.amazonaws.com", LAMBDA]}))
     assert passing(service(LAMBDA + ".cn"))
 
 

@@ -16,12 +16,14 @@ from ...model.policy import (
     Statement,
     StatementRef,
 )
-from ..catalog import matching
+from ..catalog import catalog, matching, resource_types, universe
 from ..clauses import About, Clause, Verdict, clauses_of, template_of
 from ..context import Context, Given
 from ..effective import Administrator, Permissions, administrator, effective, effective_in
 from ..evaluate import authorize
+from ..patterns import Pattern, arn_pattern
 from ..principals import parse_principal
+from ..reach import Reach, exists
 from ..request import Decision, Policies, Request
 from .index import Found, Saying, Space, Traits, saying, target_keys
 from .rule import resource
@@ -85,6 +87,8 @@ class Subject:
             management_account=self.management,
             known=self.known,
         )
+        #: The resources that rules name, as patterns of the account.
+        self.places: dict[str, Pattern] = {}
         self._trusted: dict[tuple[object, ...], Decision] = {}
 
     @cached_property
@@ -151,6 +155,8 @@ class Actor:
         self.permissions = subject.permissions[entity.arn]
         self.bounded = any(layer == "boundary" for layer, _ in self.permissions.layers)
         self._sayings: dict[str, Saying] = {}
+        self._abouts: dict[str, About] = {}
+        self._together: dict[tuple[tuple[str, ...], str], tuple[bool, bool]] = {}
         self._reached: dict[tuple[object, ...], Found] = {}
         self._raised: dict[tuple[object, ...], Administrator] = {}
 
@@ -182,6 +188,46 @@ class Actor:
             self._sayings[action] = found
         return found
 
+    def about(self, action: str) -> About:
+        """What its policies say of an action together."""
+        found = self._abouts.get(action)
+        if found is None:
+            found = self._abouts[action] = self.says(action).about
+        return found
+
+    def on_some(self, action: str, place: str) -> Verdict:
+        """Whether an action is possible on something of a rule's place."""
+        about = self.about(action)
+        if place != "any":
+            return about.verdict((self.place(place),))
+        if catalog().number(action) is not None and not resource_types(action):
+            return about.verdict("*")
+        return about.verdict(universe(action, partition=self.subject.partition, account=self.subject.account))
+
+    def together(self, actions: tuple[str, ...], place: str) -> tuple[bool, bool]:
+        """Whether all actions are possible, and certain, on one and the same resource of a rule's place."""
+        found = self._together.get((actions, place))
+        if found is None:
+            found = self._together[actions, place] = self._on_one(actions, place)
+        return found
+
+    def _on_one(self, actions: tuple[str, ...], place: str) -> tuple[bool, bool]:
+        if place == "any" or len(actions) == 1:
+            answers = [self.on_some(action, place).answer for action in actions]
+            return "no" not in answers, all(answer in ("yes", "part") for answer in answers)
+        sayings = [self.says(action) for action in actions]
+        goal = (Reach((self.place(place),)),)
+        groups: dict[tuple[Reach, ...], None] = {goal: None}
+        sure = dict(groups)
+        for said in sayings:
+            for _, clauses in said.layers:
+                groups[tuple(each.widest for each in clauses)] = None
+                sure[tuple(each.surest for each in clauses)] = None
+        denies = [each for said in sayings for each in said.denies]
+        if not exists(tuple(groups), tuple(dict.fromkeys(each.surest for each in denies))):
+            return False, False
+        return True, exists(tuple(sure), tuple(dict.fromkeys(each.widest for each in denies)))
+
     def context(self, given: Mapping[str, Given], target: "Actor | None" = None) -> Context:
         """What is known of a request of its own, on a target of its account."""
         return Context(
@@ -192,11 +238,13 @@ class Actor:
             unknown=True,
         )
 
-    def on_target(self, action: str, given: Mapping[str, Given], target: "Actor") -> Saying:
-        """What its policies say of an action once the target's tags and boundary are known."""
+    def on_target(self, action: str, given: Mapping[str, Given], target: "Actor | None") -> Saying:
+        """What its policies say of an action once the target's tags and boundary are known; None: a group or policy."""
         said = self.says(action)
         if not said.open:
             return said
+        if target is None:
+            return said.within(self.context(given))
         known: dict[str, Given] = {**target_keys(said, target.entity.tags)}
         if action.lower() in _BY_BOUNDARY:
             known["iam:PermissionsBoundary"] = target.entity.boundary
@@ -238,9 +286,13 @@ class Actor:
                 return ({"iam:PermissionsBoundary": wide},)
         return ({},)
 
-    def place(self, text: str) -> str:
+    def place(self, text: str) -> Pattern:
         """A rule's resource as an ARN pattern of its account."""
-        return resource(text, partition=self.subject.partition, account=self.subject.account)
+        found = self.subject.places.get(text)
+        if found is None:
+            written = resource(text, partition=self.subject.partition, account=self.subject.account)
+            found = self.subject.places[text] = arn_pattern(written)
+        return found
 
     # --- what becomes of it if its permissions change ---------------------------------------------------------------
 

@@ -3,12 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...model.policy import IamRole, IamUserEntity
-from ..catalog import catalog, resource_types, universe
 from ..clauses import Verdict
 from ..effective import Administrator
 from ..evaluate import immutable
-from ..patterns import arn_pattern
-from ..reach import Reach, exists
 from ..request import Decision
 from .actor import Actor
 from .proof import Part, Proof
@@ -44,9 +41,9 @@ class Prover:
         yield not (sure and (rule.assumes or unknown))
         yield from (self._fact(proof, fact) for fact in rule.facts)
         yield self._present(proof)
-        if "trusting_target" in rule.places():
+        if "trusting_target" in rule.places:
             yield self._trust.may_be(proof.actor, proof.target, sure=sure)
-        yield from (self._placed(proof, place, actions) for place, actions in rule.places().items())
+        yield from (self._placed(proof, place, actions) for place, actions in rule.places.items())
         yield from (self._undenied(proof, action) for action in rule.not_denied)
         yield not rule.trusts or self._trusting(proof)
         yield self._gained(proof)
@@ -112,7 +109,8 @@ class Prover:
             ):
                 continue
             for given in actor.choices(action, proof.rule.services):
-                verdict = actor.on_target(action, given, proof.target).about.verdict(resource)
+                target = proof.target if resource == proof.target.arn else None
+                verdict = actor.on_target(action, given, target).about.verdict(resource)
                 if verdict.possible and (best is None or (verdict.answer == "yes" != best.verdict.answer)):
                     best = Part(action, resource, verdict)
         if best is None:
@@ -139,7 +137,7 @@ class Prover:
         member_of = actor.entity.groups if isinstance(actor.entity, IamUserEntity) else ()
         best: tuple[Administrator, Part] | None = None
         for group in actor.subject.authorization.groups.values():
-            verdict = actor.says(action).about.verdict(group.arn)
+            verdict = actor.about(action).verdict(group.arn)
             if group.name in member_of or not verdict.possible:
                 continue
             joined = actor.joined(group.name)
@@ -167,7 +165,7 @@ class Prover:
         for each in held:
             if rule.runs_as_target and each.role != proof.target.arn:
                 continue
-            parts = [Part(action, each.arn, proof.actor.says(action).about.verdict(each.arn)) for action in actions]
+            parts = [Part(action, each.arn, proof.actor.about(action).verdict(each.arn)) for action in actions]
             if all(part.verdict.possible for part in parts):
                 certain = all(part.verdict.answer == "yes" for part in parts)
                 best = parts if certain or not best else best
@@ -178,13 +176,13 @@ class Prover:
         return bool(best)
 
     @staticmethod
-    def _somewhere(proof: Proof, place: str, actions: Iterable[str]) -> bool:
-        possible, certain = joint(proof.actor, actions, place)
+    def _somewhere(proof: Proof, place: str, actions: tuple[str, ...]) -> bool:
+        possible, certain = proof.actor.together(actions, place)
         if not possible:
             return False
         certain_before = proof.certain
         for action in actions:
-            proof.add(Part(action, place, on_some(proof.actor, action, place)))
+            proof.add(Part(action, place, proof.actor.on_some(action, place)))
         if not certain and certain_before == proof.certain:
             proof.depends("if the conditions of all statements are met on one and the same resource")
         return True
@@ -217,6 +215,8 @@ class Prover:
         if proof.rule.gives in ("target", "membership"):
             return True
         if proof.rule.gives == "unbounded":
+            if not proof.actor.bounded:
+                return False
             gain = proof.actor.unbound()
         else:
             target = proof.target
@@ -235,35 +235,6 @@ class Prover:
             return True
         written = (target.entity.boundary,) if self._holdings[id(target.subject)].owns(target.entity.boundary) else ()
         return self._on(proof, "iam:CreatePolicyVersion", (each for each in written if each))
-
-
-def joint(actor: Actor, actions: Iterable[str], place: str) -> tuple[bool, bool]:
-    """Whether all actions are possible, and certain, on one and the same resource of a rule's place."""
-    if place == "any":
-        answers = [on_some(actor, action, place).answer for action in actions]
-        return "no" not in answers, all(answer in ("yes", "part") for answer in answers)
-    goal = (Reach((arn_pattern(actor.place(place)),)),)
-    sayings = [actor.says(action) for action in actions]
-    groups: dict[tuple[Reach, ...], None] = {goal: None}
-    sure = dict(groups)
-    for said in sayings:
-        for _, clauses in said.layers:
-            groups[tuple(each.widest for each in clauses)] = None
-            sure[tuple(each.surest for each in clauses)] = None
-    denies = [each for said in sayings for each in said.denies]
-    if not exists(tuple(groups), tuple(dict.fromkeys(each.surest for each in denies))):
-        return False, False
-    return True, exists(tuple(sure), tuple(dict.fromkeys(each.widest for each in denies)))
-
-
-def on_some(actor: Actor, action: str, place: str) -> Verdict:
-    """Whether an action is possible on something of a rule's place."""
-    about = actor.says(action).about
-    if place != "any":
-        return about.verdict((arn_pattern(actor.place(place)),))
-    if catalog().number(action) is not None and not resource_types(action):
-        return about.verdict("*")
-    return about.verdict(universe(action, partition=actor.subject.partition, account=actor.subject.account))
 
 
 def untouchable(action: str, arn: str) -> bool:

@@ -111,8 +111,10 @@ class Graph:
                 if found:
                     ways[number] = found
                     new |= actor.bit
+            # A path ends at an administrator under a condition, whatever else that one could do.
+            on = certain & ~perhaps
             for number in members(new):
-                if any(way.proof.certain and (way.then is None or certain >> way.then & 1) for way in ways[number]):
+                if any(way.proof.certain and (way.then is None or on >> way.then & 1) for way in ways[number]):
                     certain |= 1 << number
             frontier = new & ~reached
             reached |= new
@@ -164,6 +166,6 @@ class Graph:
         if last is None or last.admin.answer == "yes":
             return path_of((step,))
         if last.admin.answer == "conditional":
-            return path_of((step,), (f"{last.arn} is an administrator {in_words(last.admin.when)}",))
+            return path_of((step,), (f"{in_words(last.admin.when)}: only then is {last.arn} an administrator",))
         rest = found[last.number][0]
         return path_of((step, *rest.steps), rest.conditions)

@@ -113,6 +113,8 @@ class EscalationRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     present: tuple[Kind, ...] = ()
     facts: tuple[Fact, ...] = ()
     assumes: tuple[str, ...] = ()
+    #: The same as ``needs``, by what it is needed on; made from it.
+    places: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -124,13 +126,12 @@ class EscalationRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """What iam:PassedToService may hold."""
         return self.passed_to or self.trusts
 
-    def places(self) -> Mapping[str, tuple[str, ...]]:
-        """What is needed, by what it is needed on."""
+    def __post_init__(self) -> None:
         found: dict[str, tuple[str, ...]] = {}
         for action, on in self.needs.items():
             for place in (on,) if isinstance(on, str) else on:
                 found[place] = (*found.get(place, ()), action)
-        return found
+        msgspec.structs.force_setattr(self, "places", found)
 
 
 @lru_cache(maxsize=1)
@@ -143,11 +144,11 @@ def _rules_of(family: str, content: Mapping[str, Any]) -> tuple[EscalationRule, 
     defaults = content.get("defaults", {})
     rules = tuple(msgspec.convert({**defaults, **each}, EscalationRule) for each in content["rules"])
     for rule in rules:
-        known = PLACES | {place for place in rule.places() if ":" in place}
-        strange = rule.places().keys() - known
+        known = PLACES | {place for place in rule.places if ":" in place}
+        strange = rule.places.keys() - known
         if strange or not rule.id.startswith(family):
             raise ValueError(f"{family}.yaml: rule {rule.id} is not of this family, or has needs on {sorted(strange)}")
-        if ("existing" in rule.places()) != (rule.existing is not None):
+        if ("existing" in rule.places) != (rule.existing is not None):
             raise ValueError(f"{family}.yaml: rule {rule.id} names a kind of resource, or a need on it, alone")
     return rules
 

@@ -6,7 +6,7 @@ import msgspec
 
 from ..catalog import catalog
 from .actor import Actor, Subject
-from .exact import LIFTS, Prover, joint, untouchable
+from .exact import LIFTS, Prover, untouchable
 from .index import NOTHING_FOUND, Found, Space, Traits, members
 from .rule import KINDS, EscalationRule, Inventory
 from .trust import Holdings, TrustIndex
@@ -83,7 +83,7 @@ class Steps:
         found = self._candidates(actor, rule)
         certain = not rule.assumes and all(kind in self.inventory for kind in rule.present)
         certain = certain and all(fact == "instance_profile" for fact in rule.facts)
-        for place, actions in sorted(rule.places().items(), key=lambda each: ":" in each[0]):
+        for place, actions in sorted(rule.places.items(), key=lambda each: ":" in each[0]):
             if not found.possible:
                 return NOTHING_FOUND
             if place == "existing":
@@ -91,7 +91,7 @@ class Steps:
                 found = found.within(here)
                 certain = certain and sure
             elif place == "any" or ":" in place:
-                possible, sure = joint(actor, actions, place)
+                possible, sure = actor.together(actions, place)
                 found = found if possible else NOTHING_FOUND
                 certain = certain and sure
             else:
@@ -100,7 +100,7 @@ class Steps:
         if rule.trusts:
             found = found.also(self._trusting(actor, rule.trusts))
         if rule.gives == "administrator" and found.possible:
-            found = found.within(self._gaining(actor, found.possible, rewriting="attached_policy" in rule.places()))
+            found = found.within(self._gaining(actor, found.possible, rewriting="attached_policy" in rule.places))
         return found if certain else Found(found.possible, 0, 0)
 
     def _candidates(self, actor: Actor, rule: EscalationRule) -> Found:
@@ -138,7 +138,7 @@ class Steps:
         return found if spread is None else Found(*(_spread(bits, spread) for bits in found))
 
     def _gaining(self, actor: Actor, bits: int, *, rewriting: bool) -> int:
-        """The targets that more permissions make administrators, if need be without a boundary that the actor can lift."""
+        """The targets that more permissions make administrators, if need be once the actor lifts their boundary."""
         gains = self._gains[rewriting]
         for number in members(bits & ~gains.known):
             gains.learn(self.actors[number], self.holdings[id(actor.subject)])
@@ -172,17 +172,17 @@ class Steps:
             found = found.either(self.trust.of_service(service))
         return found.within(self.of_account[id(actor.subject)])
 
-    def _existing(self, actor: Actor, rule: EscalationRule, actions: Iterable[str]) -> tuple[int, bool]:
+    def _existing(self, actor: Actor, rule: EscalationRule, actions: tuple[str, ...]) -> tuple[int, bool]:
         """The targets of which there may be a resource that the actions can be done on."""
         assert rule.existing is not None
         held = self.inventory.get(rule.existing)
         if held is None:
-            possible, _ = joint(actor, actions, KINDS[rule.existing][1])
+            possible, _ = actor.together(actions, KINDS[rule.existing][1])
             return (self.space.all if possible else 0), False
         bits = 0
         for each in held:
             wanted = self.space.bit(each.role or "") if rule.runs_as_target else self.space.all
-            if wanted & ~bits and all(actor.says(action).about.verdict(each.arn).possible for action in actions):
+            if wanted & ~bits and all(actor.about(action).verdict(each.arn).possible for action in actions):
                 bits |= wanted
         return bits, True
 

@@ -56,15 +56,16 @@ class TrustIndex:
 
     def names_of(self, service: str) -> tuple[str, ...]:
         """A service's names in trust policies: those of China end otherwise."""
-        return tuple(self._services.get(service, {}))
+        return tuple(dict.fromkeys((service, *self._services.get(service, {}))))
 
     def of_service(self, service: str) -> Found:
         """The roles that a service may take."""
         found = self._found.get(service)
         if found is None:
             possible = certain = 0
-            for name, bits in self._services.get(service, {}).items():
-                for number in members(bits):
+            named = self._services.get(service, {})
+            for name in self.names_of(service):
+                for number in members(named.get(name, 0) | self.everyone):
                     actor = self._actors[number]
                     assert isinstance(actor.entity, IamRole)
                     decision = actor.subject.lets_in(actor.entity, name)
