@@ -104,9 +104,13 @@ class Judged:
 
     def paths(self) -> Mapping[str, tuple[EscalationPath, ...]]:
         """The escalation paths of all principals, over all accounts at hand."""
-        from ..iam.escalation import escalations  # noqa: PLC0415
+        from ..iam.escalation import Subject, escalations  # noqa: PLC0415
 
-        return escalations(self.snapshots, administrators=self.administrators)
+        subjects = [
+            Subject(each, permissions={own.arn: self.permissions[own.arn] for own in each.authorization.principals()})
+            for each in self.snapshots
+        ]
+        return escalations(subjects, administrators=self.administrators)
 
     def decide_on(self, arn: str, resource: str) -> "Decide | None":
         """What decides an action of a principal on a resource whose own policy is at hand; None where it is not."""
@@ -258,6 +262,7 @@ def permissions_of(snapshot: AuthorizationSnapshot) -> "Mapping[str, Permissions
         scps=(organization.binding_scps or ()) if organization else (),
         rcps=(organization.binding_rcps or ()) if organization else (),
         management_account=organization is not None and organization.account == organization.management_account,
+        known={"aws:PrincipalOrgID": organization.id} if organization is not None else None,
     )
 
 
