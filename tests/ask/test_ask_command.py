@@ -233,7 +233,9 @@ def test_every_question_is_a_call_that_its_tool_takes() -> None:
         command = tools[found.tool].command
         assert tuple(shlex.split(found.command)[1 : 1 + len(command)]) == command, question
     assert {found.tool for found in asked.values()} == {
-        "search", "identity", "sessions_list", "sessions_show", "auth_model", "lake_info", "accounts_doctor"
+        "search", "identity", "sessions_list", "sessions_show", "auth_model", "lake_info", "accounts_doctor",
+        "iam_role", "iam_scan", "iam_can", "iam_who_can", "iam_changes",
+        "correlate_host", "correlate_alert", "correlate_session", "correlate_recent",
     }  # fmt: skip
 
 

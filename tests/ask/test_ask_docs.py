@@ -33,11 +33,16 @@ def test_a_documented_question_is_understood(question: str) -> None:
     ("question", "command"),
     [
         (part.strip(), row[1].strip("`"))
-        for row in _rows("Questions about people and sessions")
+        for heading in (
+            "Questions about people and sessions",
+            "Questions about what roles and users may do",
+            "Questions about endpoint alerts",
+        )
+        for row in _rows(heading)
         for part in re.findall(r"[^?]+\??", row[0])
     ],
 )
-def test_a_documented_question_about_sessions_goes_to_its_command(question: str, command: str) -> None:
+def test_a_documented_question_goes_to_its_command(question: str, command: str) -> None:
     assert ask(question).command.startswith(f"trailwarden {command}")
 
 

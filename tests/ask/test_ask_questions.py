@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from lark.visitors import CollapseAmbiguities
 
 from trailwarden.ask import Interpretation, Names, interpret
+from trailwarden.ask.command import RIGHTS_TOOLS, Rights
 from trailwarden.ask.draft import Draft
 from trailwarden.ask.entities import clean, mask
 from trailwarden.ask.grammar import FILLER, START_QUESTION, node_of, parser, phrases, tokenize
+from trailwarden.ask.references import resolve
 from trailwarden.ask.refusals import PATTERNS
 from trailwarden.errors import NotUnderstood
 from trailwarden.model.event import EventFilter
@@ -44,6 +46,8 @@ def test_a_question_is_understood_exactly(case: dict[str, Any]) -> None:
     assert found.tool == case.get("tool", "search")
     assert (list(found.method), found.session) == (case.get("method", []), case.get("session", ""))
     assert found.last == (timedelta(seconds=case["last"]) if "last" in case else None)
+    assert found.rights == msgspec.convert(case.get("rights", {}), Rights)
+    assert (found.host, found.alert) == (case.get("host", ""), case.get("alert", ""))
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: repr(case["question"][:60]))
@@ -58,8 +62,8 @@ def test_a_question_is_refused_naming_what_is_not_understood(case: dict[str, Any
 
 
 def test_the_data_files_are_as_large_as_promised() -> None:
-    assert len({case["question"] for case in QUESTIONS}) >= 500
-    assert len({case["question"] for case in REFUSED}) >= 150
+    assert len({case["question"] for case in QUESTIONS}) >= 660
+    assert len({case["question"] for case in REFUSED}) >= 185
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: repr(case["question"][:60]))
@@ -76,11 +80,14 @@ def test_every_documented_pattern_is_understood(pattern: str) -> None:
     names = {
         "user": "jane@company.com", "role": "AdminRole", "key": "AKIAIOSFODNN7EXAMPLE", "ip": "203.0.113.7",
         "event": "iam:CreateUser", "region": "eu-central-1", "account": "111111111111",
-        "instance": "i-0123456789abcdef0", "service": "s3",
+        "instance": "i-0123456789abcdef0", "service": "s3", "host": "LAPTOP-7", "bucket": "my-logs",
     }  # fmt: skip
     found = ask(pattern.format(**names))
 
-    timeless = found.tool in {"sessions_show", "auth_model"} or "Which sessions belong" in pattern
+    timeless = (
+        found.tool in {"sessions_show", "auth_model", "correlate_session", "correlate_host", *RIGHTS_TOOLS}
+        or "Which sessions belong" in pattern
+    )
     assert found.window is not None or timeless or "happened to" in pattern or "last sign in" in pattern
     assert all(name in found.command for slot, name in names.items() if f"{{{slot}}}" in pattern)
 
@@ -97,7 +104,7 @@ def test_all_derivations_of_a_question_mean_the_same() -> None:
     ambiguous = 0
     for case in QUESTIONS:
         masked = mask(clean(case["question"]), NAMES, LABELS)
-        pieces = [piece for piece in tokenize(masked.text, masked.pieces) if piece.type != FILLER]
+        pieces = [piece for piece in resolve(tokenize(masked.text, masked.pieces), None) if piece.type != FILLER]
         tree = parser("explicit").parse(pieces, start=START_QUESTION)
         if not any(tree.find_data("_ambig")):
             continue
@@ -108,7 +115,10 @@ def test_all_derivations_of_a_question_mean_the_same() -> None:
             draft.read(node_of(derivation))
             draft.finish()
             filters = (draft.fields, draft.excluded, draft.switches)
-            told = (draft.focus, draft.also, draft.limit, draft.newest_first, draft.tool, draft.method, draft.session)
+            told: tuple[Any, ...] = (
+                draft.focus, draft.also, draft.limit, draft.newest_first, draft.tool, draft.method, draft.session,
+                msgspec.to_builtins(draft.rights), draft.host, draft.alert,
+            )  # fmt: skip
             meanings.add(json.dumps([sorted(part.items()) for part in filters] + list(told)))
         assert len(meanings) == 1, case["question"]
     assert ambiguous

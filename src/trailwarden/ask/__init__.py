@@ -1,6 +1,14 @@
 """Plain questions: what was asked, as the call that answers it, and the answer in words."""
 
 from .answer import Answer, summarize
+from .answer_alerts import summarize_correlation
+from .answer_rights import (
+    summarize_iam_can,
+    summarize_iam_changes,
+    summarize_iam_role,
+    summarize_iam_scan,
+    summarize_iam_who_can,
+)
 from .answer_sessions import summarize_session, summarize_sessions
 from .entities import Names, Vocabulary
 from .interpret import Interpretation, interpret
@@ -16,6 +24,12 @@ __all__ = [
     "found_in_sessions",
     "interpret",
     "summarize",
+    "summarize_correlation",
+    "summarize_iam_can",
+    "summarize_iam_changes",
+    "summarize_iam_role",
+    "summarize_iam_scan",
+    "summarize_iam_who_can",
     "summarize_session",
     "summarize_sessions",
 ]

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from ..model.event import VALUE_FIELDS, EventFilter, Order
+from ..model.finding import Severity
+from ..model.iam_report import PrincipalKind
 from ..model.session import AuthMethod
 from ..model.time import EPOCH, Window, format_instant
 
@@ -19,7 +21,9 @@ SWITCHES = {
     "read_only": ("--read-only", "--changes"),
 }
 Tool = Literal[
-    "search", "identity", "sessions_list", "sessions_show", "auth_model", "lake_info", "accounts_doctor"
+    "search", "identity", "sessions_list", "sessions_show", "auth_model", "lake_info", "accounts_doctor",
+    "iam_role", "iam_scan", "iam_can", "iam_who_can", "iam_changes",
+    "correlate_host", "correlate_alert", "correlate_session", "correlate_recent",
 ]  # fmt: skip
 _TOOL_WORDS: dict[Tool, str] = {
     "lake_info": "What the lake holds",
@@ -28,7 +32,10 @@ _TOOL_WORDS: dict[Tool, str] = {
 _COMMANDS: dict[Tool, tuple[str, ...]] = {
     "search": ("search",), "identity": ("identity",), "sessions_list": ("sessions", "list"),
     "sessions_show": ("sessions", "show"), "auth_model": ("auth-model",), "lake_info": ("lake", "info"),
-    "accounts_doctor": ("accounts", "doctor"),
+    "accounts_doctor": ("accounts", "doctor"), "iam_role": ("iam", "role"), "iam_scan": ("iam", "scan"),
+    "iam_can": ("iam", "can"), "iam_who_can": ("iam", "who-can"), "iam_changes": ("iam", "changes"),
+    "correlate_host": ("correlate", "host"), "correlate_alert": ("correlate", "alert"),
+    "correlate_session": ("correlate", "session"), "correlate_recent": ("correlate", "recent"),
 }  # fmt: skip
 #: Words that the command line takes for another command where the name of a person stands.
 _NOT_PEOPLE = {"alias"}
@@ -37,6 +44,11 @@ _FIELDS: dict[Tool, tuple[str, ...]] = {
     "identity": ("account",), "auth_model": ("account",),
     "sessions_list": ("user", "role", "access_key", "ip", "account", "region"),
 }  # fmt: skip
+#: The tools that answer what roles and users may do, and those of endpoint alerts.
+RIGHTS_TOOLS: frozenset[Tool] = frozenset(("iam_role", "iam_scan", "iam_can", "iam_who_can", "iam_changes"))
+ALERT_TOOLS: frozenset[Tool] = frozenset(("correlate_host", "correlate_alert", "correlate_session", "correlate_recent"))
+#: Those of them that look at a time.
+TIMED_TOOLS: frozenset[Tool] = frozenset(("iam_changes", "correlate_host", "correlate_recent"))
 #: How each method is said of credentials.
 METHOD_WORDS: dict[AuthMethod, str] = {
     "identity_center": "Identity Center", "saml": "SAML", "oidc": "OIDC", "irsa": "IRSA",
@@ -58,11 +70,28 @@ _LAST_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _UNIT_WORDS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
+class Rights(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of IAM. ``on``: all that ``principal`` can do on ``resource`` is asked, not one ``action``.
+
+    ``principal_kind`` is ``role``, ``user``, ``group``, or empty where only a name is known. ``kind`` and
+    ``min_severity`` choose principals; ``iam_who_can`` is not called with them, its answer tells of them.
+    """
+
+    principal: str = ""
+    principal_kind: str = ""
+    action: str = ""
+    resource: str = "*"
+    on: bool = False
+    kind: tuple[PrincipalKind, ...] = ()
+    min_severity: Severity = "info"
+
+
 class Search(msgspec.Struct, frozen=True, kw_only=True):
     """What a question asks for. ``last`` is set where the window is that span up to now.
 
     ``where`` holds the conditions, also of the tools that take only some of them; ``method`` those of sessions,
-    and the methods that are asked about. ``session`` is what ``sessions_show`` shows.
+    and the methods that are asked about. ``session`` is what ``sessions_show`` and ``correlate_session`` show;
+    ``rights`` is for the tools of IAM, ``host`` and ``alert`` for those of endpoint alerts.
     """
 
     tool: Tool = "search"
@@ -74,14 +103,19 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     last: timedelta | None = None
     method: tuple[AuthMethod, ...] = ()
     session: str = ""
+    rights: Rights = Rights()
+    host: str = ""
+    alert: str = ""
 
     @property
     def call(self) -> dict[str, Any]:
         """The keyword arguments that the tool is called with."""
         if self.tool == "search":
             return {"where": self.where, "window": self.window, "order": self.order, "limit": self.limit}
-        if self.tool == "sessions_show":
+        if self.tool in {"sessions_show", "correlate_session"}:
             return {"session": self.session}
+        if self.tool in RIGHTS_TOOLS or self.tool in ALERT_TOOLS:
+            return _asked_with(self)
         if self.tool not in _FIELDS:
             return {}
         arguments: dict[str, Any] = {"who": self.where.user[0]} if self.tool == "identity" else {}
@@ -106,8 +140,10 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         words = ["trailwarden", *_COMMANDS[self.tool]]
         if self.tool == "search":
             words.extend(_options(self))
-        elif self.tool == "sessions_show":
+        elif self.tool in {"sessions_show", "correlate_session"}:
             words.extend(_positional(self.session, ()))
+        elif self.tool in RIGHTS_TOOLS or self.tool in ALERT_TOOLS:
+            words.extend(_asked_options(self))
         elif self.tool == "identity":
             words.extend(_positional(self.where.user[0], tuple(_session_options(self))))
         elif self.tool in _FIELDS:
@@ -121,6 +157,11 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
             return _TOOL_WORDS[self.tool]
         if self.tool == "sessions_show":
             return f"Whose session {shorten(self.session)} is, and who issued it to whom"
+        if self.tool in RIGHTS_TOOLS or self.tool in ALERT_TOOLS:
+            said = [_asked_in_words(self)]
+            if self.tool in TIMED_TOOLS and self.window is not None:
+                said.append(when_in_words(self.window, self.last, self.zone))
+            return ", ".join(said)
         said = [_subject_in_words(self), when_in_words(self.window, self.last, self.zone)]
         if self.order == "oldest":
             said.append("oldest first")
@@ -162,6 +203,86 @@ def said_of_sessions(where: EventFilter) -> Iterator[str]:
     for field, phrase in _SESSION_PHRASES.items():
         if values := getattr(where, field):
             yield phrase.format(any_of(values))
+
+
+#: What of each tool of IAM and of endpoint alerts stands without an option, in order.
+_ARGUMENTS: dict[Tool, tuple[str, ...]] = {
+    "iam_role": ("name",), "iam_can": ("principal", "action", "resource"), "iam_who_can": ("action", "resource"),
+    "correlate_host": ("host",), "correlate_alert": ("alert",),
+}  # fmt: skip
+
+
+def _asked_with(search: Search) -> dict[str, Any]:
+    """The keyword arguments of the tools of IAM and of endpoint alerts."""
+    rights = search.rights
+    with_resource = {} if rights.resource == "*" else {"resource": rights.resource}
+    own: dict[Tool, dict[str, Any]] = {
+        "iam_role": {"name": rights.principal},
+        "iam_scan": {
+            **({"kind": rights.kind} if rights.kind else {}),
+            **({} if rights.min_severity == "info" else {"min_severity": rights.min_severity}),
+        },
+        "iam_can": {
+            "principal": rights.principal,
+            **({"on": rights.resource} if rights.on else {"action": rights.action, **with_resource}),
+        },
+        "iam_who_can": {"action": rights.action, **with_resource},
+        "correlate_host": {"host": search.host},
+        "correlate_alert": {"alert": search.alert},
+        "correlate_recent": {"user": search.where.user} if search.where.user else {},
+    }
+    found = own.get(search.tool, {})
+    if search.tool in RIGHTS_TOOLS and search.where.account:
+        found["account"] = search.where.account
+    return found | ({"window": search.window} if search.tool in TIMED_TOOLS else {})
+
+
+def _asked_options(search: Search) -> Iterator[str]:
+    """The same as words of a command line; what could be taken for an option stands behind two dashes."""
+    asked = _asked_with(search)
+    asked.pop("window", None)
+    alone = [asked.pop(name) for name in _ARGUMENTS.get(search.tool, ()) if name in asked]
+    options: list[str] = []
+    for name, values in asked.items():
+        for value in values if isinstance(values, tuple) else (values,):
+            options.extend(_option(f"--{name.replace('_', '-')}", value))
+    if search.tool in TIMED_TOOLS:
+        options.extend((*_time_options(search), *_zone_option(search)))
+    dashed = any(value.startswith("-") for value in alone)
+    yield from (*options, "--", *alone) if dashed else (*alone, *options)
+
+
+def _asked_in_words(search: Search) -> str:
+    """What is asked of IAM or of endpoint alerts, without its time."""
+    rights = search.rights
+    account = f" in account {any_of(search.where.account)}" if search.where.account else ""
+    who = " ".join(filter(None, (rights.principal_kind, shorten(rights.principal, 160))))
+    kinds = " and ".join(f"{kind}s" for kind in rights.kind) or "principals"
+    resource = "any resource" if rights.resource == "*" else shorten(rights.resource, 160)
+    action = shorten(rights.action)
+    match search.tool:
+        case "iam_role":
+            return f"What {who} can do{account}, who can become it, and how far it can climb"
+        case "iam_scan":
+            least = "" if rights.min_severity == "info" else f" of at least {rights.min_severity} severity"
+            return f"What all {kinds}{account} can do, and how far they can climb{least}"
+        case "iam_can" if rights.on:
+            return f"All that {who} can do on {resource}{account}"
+        case "iam_can":
+            return f"Whether {who} can {action} on {resource}{account}"
+        case "iam_who_can":
+            return f"Which principals can {action} on {resource}{account}"
+        case "iam_changes":
+            return f"What changed in IAM{account}, and who can do what since"
+        case "correlate_host":
+            return f"Endpoint alerts on host {shorten(search.host)}, and the AWS sessions that they may belong to"
+        case "correlate_alert":
+            return f"The AWS sessions that endpoint alert {shorten(search.alert, 200)} may belong to"
+        case "correlate_session":
+            return f"Which endpoint alerts touch {shorten(search.session)}"
+        case _:
+            of = f" of user {any_of(search.where.user)}" if search.where.user else ""
+            return f"Endpoint alerts{of}, and what happened in AWS afterwards"
 
 
 def _option(name: str, value: str) -> tuple[str, ...]:
@@ -271,7 +392,9 @@ def _without_paths(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def any_of(values: tuple[str, ...], *, most: int = 5) -> str:
-    """``a, b or c``; long lists and long values are cut."""
+    """``a, b or c``; long lists and long values are cut. Empty for no values."""
+    if not values:
+        return ""
     shown = [shorten(value) for value in values[:most]]
     if len(values) > most:
         shown.append(f"{len(values) - most} others")

@@ -6,7 +6,8 @@ from typing import Literal
 
 from ..errors import NotUnderstood
 from ..model.session import AuthMethod
-from .command import Tool
+from .command import Rights, Tool
+from .endpoints import READERS as ALERTS
 from .grammar import Node, Piece
 from .meanings import (
     ASSUME_ROLE,
@@ -33,6 +34,7 @@ from .meanings import (
     operations_of,
     operations_on,
 )
+from .rights import READERS as RIGHTS
 from .routes import holder_of, route
 from .times import UNITS, TimePart
 
@@ -71,6 +73,12 @@ class Draft:
         #: The key or session that is asked for, and what ``sessions_show`` is called with.
         self.holder: Piece | None = None
         self.session = ""
+        #: What the tools of ``iam`` and ``correlate`` are called with.
+        self.rights = Rights()
+        self.host = ""
+        self.alert = ""
+        #: How words were read, where that is not plain.
+        self.notices: list[str] = []
         #: The roles that were assumed, as sessions know them.
         self.assumed: tuple[str, ...] | None = None
         #: How far the time of the question before is moved.
@@ -102,6 +110,10 @@ class Draft:
             raise NotUnderstood(
                 f"calls cannot be {_OPPOSITES[name]} at once", remedy="ask for one of the two, or leave both out"
             )
+
+    def said(self, notice: str) -> None:
+        """Tell with the answer how something was read."""
+        self.notices.append(notice)
 
     def lead(self, focus: Focus) -> None:
         """What the question wants first; what comes later is told besides."""
@@ -178,8 +190,11 @@ class Draft:
             NotUnderstood: parts of the question contradict each other, or cannot be joined.
         """
         reader: Callable[[Node], None] | None = getattr(self, f"_read_{node.rule}", None)
+        other = RIGHTS.get(node.rule) or ALERTS.get(node.rule)
         if reader:
             reader(node)
+        elif other:
+            other(self, node)
         elif node.rule in TAILS:
             self.lead(TAILS[node.rule])
         else:
@@ -599,6 +614,8 @@ class Draft:
                 self._assumed(things, others)
             case "verb_action" | "verb_change" | "verb_read" | "verb_access":
                 self._act = True
+                if verb.rule == "verb_change" and not (things or others):
+                    self.marks.add("what changed")
                 if verb.rule in {"verb_change", "verb_read"}:
                     self.switch("read_only", verb.rule == "verb_read")
                 verbs = [token.text for token in verb.tokens if token.type == "ACTION"]

@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import NotUnderstood
 from ..model.indicator import find_indicators
-from .grammar import Piece, phrases, reserved, typeable
+from .grammar import Piece, phrases, reserved, typeable, whole_phrases
 from .names import (
     ERROR_CODE,
     EVENT_NAME,
@@ -39,6 +39,8 @@ _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": 
 #: Our own ids of sessions, and principal ids of role sessions: the role's unique id and the session's name.
 _SESSION_ID = re.compile(r"(?<![\w-])ses-[0-9a-f]{16}(?![\w-])")
 _PRINCIPAL_ID = re.compile(r"(?<![A-Za-z0-9])A(?:ROA|IDA)[A-Z0-9]{12,28}(?::[\w+=,.@-]*[\w+=@-])?(?![A-Za-z0-9])")
+#: Falcon's composite ids of alerts: the customer's id, the kind, the sensor's id, and what the kind adds.
+_ALERT_ID = re.compile(r"(?<![\w:-])[0-9a-fA-F]{32}:[a-z]+:[\w:.|-]*\w(?![\w-])")
 _QUOTED = re.compile(r"\"([^\"]*)\"|(?<![\w.])'([^']*)'(?!\w)|`([^`]*)`")
 _SHORTENED_KEY = re.compile(r"(?<![A-Za-z0-9])(A(?:KIA|SIA))([A-Z0-9]*)(?:\.{2,}|…|\*)([A-Z0-9]*)(?![A-Za-z0-9])")
 _BROKEN_KEY = re.compile(r"(?<![A-Za-z0-9])A(?:KIA|SIA)[A-Z0-9]*(?![A-Za-z0-9])")
@@ -59,7 +61,7 @@ _POSSESSIVE = re.compile(r"(?<=[\w\ue000\"'`])'s\b|(?<=s)'(?=\s)")
 _NO_SERVICE = re.compile(
     r"\bcloudtrail\s+(?:events?|records?|activity|for)\b|\bsearch\s+cloudtrail\b|\biam\s+(?:users?|roles?)\b"
     r"|\b(?:lambda|sso|ec2\s+instances?)\s+sessions?\b|\b(?:us(?:e|es|ed|ing)|with|via|through|and|or)\s+sso\b"
-    r"|\biam\s+identity\s+center\b",
+    r"|\biam\s+identity\s+center\b|\biam\s+permissions?\b",
     re.IGNORECASE,
 )
 _INDICATOR_TYPES = {
@@ -78,7 +80,9 @@ _TYPE_WORDS = {
     "ip": "IP", "ip address": "IP", "address": "IP", "source ip": "IP", "region": "REGION", "aws region": "REGION",
     "event": "EVENT", "event name": "EVENT", "operation": "EVENT", "api operation": "EVENT", "service": "SERVICE",
     "event source": "SERVICE", "error": "ERROR_CODE", "error code": "ERROR_CODE", "user agent": "AGENT",
-    "arn": "ARN", "resource": "RESOURCE", "event id": "ID",
+    "arn": "ARN", "resource": "RESOURCE", "event id": "ID", "kms key": "RESOURCE", "host": "HOST",
+    "hostname": "HOST", "host name": "HOST", "host id": "HOST", "laptop": "HOST", "workstation": "HOST",
+    "machine": "HOST", "computer": "HOST", "device": "HOST", "device id": "HOST",
 } | {
     kind: "RESOURCE"
     for kind in (*RESOURCE_KINDS, *_WITH_SERVICE)
@@ -217,6 +221,7 @@ class _Masking:
 
     def run(self) -> Masked:
         self._quoted()
+        self._each(_ALERT_ID, "ALERT_ID", lambda m: m.group())
         self._each(_PRINCIPAL_ID, "PRINCIPAL_ID", lambda m: m.group())
         self._shortened()
         self._indicators()
@@ -347,6 +352,7 @@ class _Masking:
         fits = (
             old.type in {"QUOTED", "USER", kind}
             or (old.type, kind) == ("ID", "EVENT")
+            or (old.type, kind) == ("INSTANCE", "HOST")
             or kind in {"RESOURCE", "IP", "SESSION", "USER", "ROLE"}
         )
         if not fits or (kind == "IP" and old.type not in {"QUOTED", "IP"}):
@@ -424,8 +430,11 @@ class _Masking:
 
     def _known_names(self) -> None:
         """Words that are names in the lake, or labels of accounts; the rest is left to the grammar."""
+        phrases_kept = [(m.start(), m.end()) for m in whole_phrases().finditer(self.left)]
         for match in list(_WORD.finditer(self.left)):
             word = match.group()
+            if any(start <= match.start() < end for start, end in phrases_kept):
+                continue
             lowered = word.lower()
             if MASK in word or lowered in reserved() | TIME_WORDS | NOT_NAMES or word.isdecimal():
                 continue

@@ -21,8 +21,18 @@ MASKS = (
     "USER", "ROLE", "KEY", "IP", "EVENT", "SERVICE", "REGION", "ACCOUNT", "ARN", "INSTANCE", "RESOURCE", "ID",
     "ERROR_CODE", "QUOTED", "AGENT", "SESSION", "SESSION_ID", "PRINCIPAL_ID", "TIME", "WORD",
     "NUMBER", "SYMBOL", "COMMA", "POSSESSIVE",
+    "HOST", "ALERT_ID", "ITSELF",
 )  # fmt: skip
-_OF_SIGNING_IN = frozenset(("METHOD", "AUTH_MODEL", "PROVIDERS", "PROVIDER"))
+_TYPEABLE = frozenset(
+    ("METHOD", "AUTH_MODEL", "PROVIDERS", "PROVIDER", "FALCON", "SCAN", "ANALYSE", "MAY_VERB", "ADMIN")
+)
+#: Terminals whose phrases make their words no words of the language: "admin rights" leaves "admin" a name.
+_WHOLE = frozenset(
+    (
+        "TRUST", "ANALYSE", "OVER", "RISKY", "ADMIN", "ADMIN_KIND", "ADMIN_RIGHTS", "BECOME_ADMIN", "BECAME_ADMIN",
+        "TOO_MANY", "MAY_VERB", "FALCON", "RELATED", "AFTER", "IMPACT",
+    )
+)  # fmt: skip
 _PIECE = re.compile(r"[^\W_](?:[\w.+=@:/*-]*[\w*])?|[^\s]", re.UNICODE)
 _WORD = re.compile(r"[\w*][\w.+=@*-]*")
 _PUNCTUATION = frozenset(".?!;:()\"'`-–—…")
@@ -128,13 +138,26 @@ def phrases() -> Mapping[tuple[str, ...], str]:
 @cache
 def reserved() -> frozenset[str]:
     """Every word of the vocabulary: none of them is taken for a name unless it is quoted or typed."""
-    return frozenset(word for phrase in phrases() for word in phrase)
+    return frozenset(
+        word for phrase, terminal in phrases().items() for word in phrase if len(phrase) == 1 or terminal not in _WHOLE
+    )
+
+
+@cache
+def whole_phrases() -> re.Pattern[str]:
+    """The phrases in which a word is no name, though it is one elsewhere: ``admin rights``."""
+    listed = sorted(
+        (" ".join(phrase) for phrase, terminal in phrases().items() if len(phrase) > 1 and terminal in _WHOLE),
+        key=len,
+        reverse=True,
+    )
+    return re.compile(rf"(?<![\w.@-])(?:{'|'.join(map(re.escape, listed))})(?![\w@-])", re.IGNORECASE)
 
 
 @cache
 def typeable() -> frozenset[str]:
-    """The words of how people sign in: names too where a word before them says so ("role web", "table auth")."""
-    others = {word for phrase, terminal in phrases().items() if terminal not in _OF_SIGNING_IN for word in phrase}
+    """Words that are names too where a word before them says so: "role web", "table auth", "user falcon"."""
+    others = {word for phrase, terminal in phrases().items() if terminal not in _TYPEABLE for word in phrase}
     return reserved() - others
 
 

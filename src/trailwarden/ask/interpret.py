@@ -15,20 +15,21 @@ import msgspec
 from ..errors import NotUnderstood
 from ..model.event import VALUE_FIELDS, EventFilter
 from ..model.time import Window
-from .command import DEFAULT_LIMIT, Search, any_of
+from .command import ALERT_TOOLS, DEFAULT_LIMIT, RIGHTS_TOOLS, TIMED_TOOLS, Search, Tool, any_of
 from .draft import Draft
 from .entities import LONGEST_QUESTION, Masked, Vocabulary, clean, mask, unknown_name
 from .grammar import FILLER, MASKS, START_FOLLOWUP, START_QUESTION, Piece, Unparsed, parse, tokenize
 from .meanings import FAILED_SIGN_INS, SIGN_INS, WHO_FIELDS, Focus
 from .references import REFERENCES, Found, resolve
 from .refusals import Uncovered, explain, told, unknown_words
+from .rights import name_of
 from .routes import SESSION_FIELDS, SESSION_FOCI
 from .windows import Reading, moved, read_times
 
 _UNIVERSAL = {"all", "every", "all of", "all the", "everyone", "everybody", "everything"}
 _CONTINUES = {"AND", "WHAT_ABOUT", "NOW", "SAME", "BUT", "ONLY"}
 #: Names and times: whatever of them stands in a question must have become a condition.
-_MUST_COUNT = frozenset(MASKS) - {"COMMA", "POSSESSIVE", "NUMBER", "SYMBOL"}
+_MUST_COUNT = frozenset(MASKS) - {"COMMA", "POSSESSIVE", "NUMBER", "SYMBOL", "ITSELF"}
 #: The tools whose answers a question can continue, besides the search.
 _SESSION_TOOLS = {"identity", "sessions_list", "sessions_show", "auth_model"}
 #: Words that begin a question which continues the one before in full.
@@ -104,12 +105,13 @@ class _Asked:
         self.pieces = pieces
         self.now = now
         self.zone = zone
-        self.refers = any(piece.type in REFERENCES for piece in written)
-        meant = (
-            f"{was.text!r} is read as {any_of(now_is.value.values)}"
+        referring = [
+            (was, now_is)
             for was, now_is in zip(written, pieces, strict=True)
-            if was.type in REFERENCES
-        )
+            if was.type in REFERENCES and now_is.type != "ITSELF"
+        ]
+        self.refers = bool(referring)
+        meant = (f"{was.text!r} is read as {any_of(now_is.value.values)}" for was, now_is in referring)
         self.notices = tuple(dict.fromkeys((*meant, *_notices(draft, masked, vocabulary))))
 
     def times(self, previous: Interpretation | None) -> Reading:
@@ -189,7 +191,8 @@ def _whole(asked: _Asked, previous: Interpretation | None) -> Interpretation:
         return Interpretation(tool=draft.tool, zone=asked.zone)
     continued = previous if asked.refers or draft.shift is not None else None
     reading = asked.times(continued)
-    if continued is not None and reading.window is None and draft.tool != "sessions_show" and draft.focus not in _WHEN:
+    timeless = draft.tool == "sessions_show" or draft.tool in (RIGHTS_TOOLS | ALERT_TOOLS) - TIMED_TOOLS
+    if continued is not None and reading.window is None and not timeless and draft.focus not in _WHEN:
         reading = _still(continued, asked.now, reading.zone)
     where, notices = _filter(draft), asked.notices
     if draft.this_account is not None:
@@ -212,6 +215,9 @@ def _whole(asked: _Asked, previous: Interpretation | None) -> Interpretation:
         notices=notices,
         method=tuple(dict.fromkeys(draft.method)),
         session=draft.session,
+        rights=draft.rights,
+        host=draft.host,
+        alert=draft.alert,
     )
 
 
@@ -226,6 +232,8 @@ def _continued(asked: _Asked, previous: Interpretation) -> Interpretation:
     """The question before with what the follow-up changes: a name replaces the names of its kind."""
     if previous.tool in _SESSION_TOOLS:
         return _continued_sessions(asked, previous)
+    if previous.tool in RIGHTS_TOOLS or previous.tool in ALERT_TOOLS:
+        return _continued_elsewhere(asked, previous)
     if previous.tool != "search":
         raise NotUnderstood(
             "the question before was no search, and cannot be continued", remedy="ask the whole question"
@@ -325,6 +333,62 @@ def _continued_sessions(asked: _Asked, previous: Interpretation) -> Interpretati
     )
 
 
+#: The tools of IAM and of endpoint alerts -> what of a question to them a follow-up may replace.
+_REPLACEABLE: Mapping[Tool, frozenset[str]] = {
+    "iam_role": frozenset(("account", "principal")), "iam_can": frozenset(("account", "principal")),
+    "iam_scan": frozenset(("account",)), "iam_who_can": frozenset(("account",)), "iam_changes": frozenset(("account",)),
+    "correlate_host": frozenset(("host", "user")), "correlate_recent": frozenset(("host", "user")),
+    "correlate_alert": frozenset(("alert",)), "correlate_session": frozenset(("session",)),
+}  # fmt: skip
+
+
+def _continued_elsewhere(asked: _Asked, previous: Interpretation) -> Interpretation:
+    """The same for questions to IAM and about endpoint alerts: another account, principal, host, user or time."""
+    draft = asked.draft
+    changed = _changed(_filter(draft))
+    new: dict[str, Any] = {}
+    if "account" in changed:
+        new["account"] = changed.pop("account")
+    if previous.tool in RIGHTS_TOOLS and len(changed.keys() & {"role", "user"}) == 1:
+        named = [piece for piece in draft.placed if piece.type in {"ROLE", "USER"}]
+        if len(named) == 1:
+            new["principal"] = (name_of(named[0]), named[0].type.lower())
+            changed = {field: value for field, value in changed.items() if field not in {"role", "user"}}
+    if previous.tool in {"correlate_host", "correlate_recent"} and "user" in changed:
+        changed.pop("user")
+        new["user"] = tuple(name_of(piece) for piece in draft.placed if piece.type in {"USER", "WORD", "QUOTED"})
+    if draft.host:
+        new["host"] = draft.host
+    if previous.tool == "correlate_session" and changed.keys() == {"access_key"} and len(changed["access_key"]) == 1:
+        new["session"] = changed.pop("access_key")[0]
+    timed = bool(draft.times) or draft.shift is not None
+    odd = set(new) - _REPLACEABLE[previous.tool] or changed or draft.focus or draft.limit or draft.method
+    if odd or draft.newest_first is not None or (timed and previous.tool not in TIMED_TOOLS):
+        raise NotUnderstood(
+            "the question before cannot be continued by this: "
+            + ("it takes no time" if timed and not odd else "its answer has nothing of the kind"),
+            remedy="ask the whole question",
+        )
+    reading = asked.times(previous)
+    if reading.window is None:
+        reading = _still(previous, asked.now, reading.zone)
+    rights, where, tool, host = previous.rights, previous.where, previous.tool, previous.host
+    if "account" in new:
+        where = msgspec.structs.replace(where, account=new["account"])
+    if "principal" in new:
+        name, kind = new["principal"]
+        rights = msgspec.structs.replace(rights, principal=name, principal_kind=kind)
+    if "user" in new:
+        tool, host, where = "correlate_recent", "", msgspec.structs.replace(where, user=new["user"])
+    if "host" in new:
+        tool, host, where = "correlate_host", new["host"], msgspec.structs.replace(where, user=())
+    return msgspec.structs.replace(
+        previous, tool=tool, where=where, rights=rights, host=host, session=new.get("session", previous.session),
+        window=reading.window, last=reading.last, uncut=reading.uncut, zone=reading.zone, notices=asked.notices,
+        found=Found(),
+    )  # fmt: skip
+
+
 def _sign_ins_by_outcome(where: EventFilter) -> EventFilter:
     """Failed sign-ins show in other events than those that succeed."""
     if where.event not in {SIGN_INS, FAILED_SIGN_INS}:
@@ -385,7 +449,7 @@ def _refuse_contradiction(where: EventFilter) -> None:
 
 
 def _notices(draft: Draft, masked: Masked, vocabulary: Vocabulary) -> tuple[str, ...]:
-    found = list(masked.notices)
+    found = [*masked.notices, *draft.notices]
     for written, values in draft.people:
         if any(value.lower() != written.lower() for value in values):
             found.append(f"{written!r} is read as {' or '.join(values)}")

@@ -15,6 +15,7 @@ from .names import COMMON_OPERATIONS, IRREGULAR_OPERATIONS, MORE_OPERATIONS, NOT
 Focus = Literal[
     "events", "exists", "count", "who", "when_last", "when_first", "where_from", "actions", "errors", "regions",
     "accounts", "services", "keys", "roles", "agents", "no_mfa",
+    "permissions", "over_privileged", "trust", "administrators", "can_become", "unused", "all", "allowed",
 ]  # fmt: skip
 
 #: Sign-ins to the console, and to Identity Center once all that it asked for was given.

@@ -95,7 +95,7 @@ RESOURCE_KINDS = {
     "login profile": "LoginProfile", "mfa device": "*MFADevice", "stack": "Stack", "cluster": "Cluster",
     "database": "DBInstance", "repository": "Repository", "parameter": "Parameter*", "object": "Object*",
     "alarm": "Alarm*", "rule": "Rule", "detector": "Detector", "log group": "LogGroup", "key pair": "KeyPair",
-    "user": "User", "role": "Role", "access key": "AccessKey",
+    "user": "User", "role": "Role", "access key": "AccessKey", "kms key": "Key",
 }  # fmt: skip
 #: (operation verb, kind) whose operation is named otherwise than verb + kind.
 IRREGULAR_OPERATIONS = {
@@ -108,6 +108,7 @@ IRREGULAR_OPERATIONS = {
     ("Start*", "trail"): ("StartLogging",),
     ("Disable*", "access key"): ("UpdateAccessKey",),
     ("Enable*", "access key"): ("UpdateAccessKey",),
+    ("Delete*", "kms key"): ("ScheduleKeyDeletion",),
 }
 
 #: The operations that there are on any kind of resource, and those that some kinds have besides.

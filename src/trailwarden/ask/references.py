@@ -4,7 +4,7 @@ What they refer to is what the question before names, and otherwise what its ans
 one. Where it could be several things, or nothing, the question is refused: nothing is guessed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from ..model.event import EventFilter, EventPage
 from ..model.session import ChainKind, Session
 from .entities import Named
-from .grammar import Piece
+from .grammar import FILLER, Piece
 from .meanings import UnknownWord
 
 if TYPE_CHECKING:
@@ -86,7 +86,26 @@ def resolve(pieces: Sequence[Piece], previous: "Interpretation | None") -> tuple
     Raises:
         NotUnderstood: there is no question before, it named nothing of that kind, or more than one thing.
     """
-    return tuple(_resolved(piece, previous) if piece.type in REFERENCES else piece for piece in pieces)
+    return tuple(
+        _resolved(piece, previous) if piece.type in REFERENCES else piece for piece in map(_itself(pieces), pieces)
+    )
+
+
+#: What can be said of a principal that the same question names: "What can AdminRole do? Is it over-privileged?"
+_SAID_OF_IT = frozenset(("OVER", "RISKY", "UNUSED", "ADMIN"))
+
+
+def _itself(pieces: Sequence[Piece]) -> Callable[[Piece], Piece]:
+    """Turns a word that refers to a principal named earlier in the same question into one that needs no other."""
+    kept = [piece for piece in pieces if piece.type != FILLER]
+    own: set[int] = set()
+    for at, piece in enumerate(kept[:-1]):
+        before = kept[:at]
+        named = any(each.type in {"ROLE", "USER", "ARN", "RESOURCE", "QUOTED"} for each in before)
+        refers = piece.type in {"IT", "THAT_ROLE", "THAT_USER"} and kept[at + 1].type in _SAID_OF_IT
+        if refers and named and before[-1].type == "BE":
+            own.add(piece.start)
+    return lambda piece: Piece("ITSELF", piece.text, piece.start, piece.end) if piece.start in own else piece
 
 
 def _resolved(piece: Piece, previous: "Interpretation | None") -> Piece:
@@ -96,7 +115,7 @@ def _resolved(piece: Piece, previous: "Interpretation | None") -> Piece:
         )
     if piece.type in _REFERS:
         field, kind = _REFERS[piece.type]
-        values = getattr(previous.where, field) or getattr(previous.found, field)
+        values = getattr(previous.where, field) or _principal(previous, field) or getattr(previous.found, field)
         if not values:
             noun = _NOUNS[field]
             raise UnknownWord(
@@ -111,7 +130,7 @@ def _resolved(piece: Piece, previous: "Interpretation | None") -> Piece:
 def _thing(piece: Piece, previous: "Interpretation") -> Piece:
     """The one key, session, role, address or user that the question before is about."""
     where: EventFilter = previous.where
-    named = {field: values for field in _TYPES if (values := getattr(where, field))}
+    named = {field: values for field in _TYPES if (values := getattr(where, field) or _principal(previous, field))}
     if previous.session and not named:
         if not previous.found.access_key:
             raise UnknownWord(
@@ -128,6 +147,12 @@ def _thing(piece: Piece, previous: "Interpretation") -> Piece:
         raise UnknownWord(f"{piece.text!r} can refer to {which} in the question before", remedy="name what is meant")
     ((field, values),) = named.items()
     return _named(piece, _TYPES[field], values)
+
+
+def _principal(previous: "Interpretation", field: str) -> tuple[str, ...]:
+    """The role or user that the question before asked IAM about."""
+    rights = previous.rights
+    return (rights.principal,) if rights.principal and rights.principal_kind == field else ()
 
 
 def _named(piece: Piece, kind: str, values: tuple[str, ...]) -> Piece:

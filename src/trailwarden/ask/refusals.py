@@ -50,10 +50,24 @@ PATTERNS = (
     "Which identity providers are in use?",
     "Who signed in without MFA in the last 24 hours?",
     "Who used root this month?",
+    "What permissions does role {role} have?",
+    "Is role {role} over-privileged?",
+    "Who can assume role {role}?",
+    "Can role {role} create access keys?",
+    "Which roles are over-privileged?",
+    "Who can become administrator?",
+    "Who can create access keys?",
+    "Who can read bucket {bucket}?",
+    "What changed in IAM in the last 7 days?",
+    "Find AWS sessions related to the CrowdStrike alert on host {host}",
+    "Which endpoint alerts relate to key {key}?",
+    "Show endpoint alerts for user {user} in the last 24 hours",
+    "Any endpoint alerts in the last 24 hours?",
 )
 _SLOTS = {
     "USER": "user", "ROLE": "role", "KEY": "key", "IP": "ip", "EVENT": "event", "REGION": "region",
     "ACCOUNT": "account", "INSTANCE": "instance", "SERVICE": "service",
+    "HOST": "host",
 }  # fmt: skip
 
 
@@ -95,11 +109,12 @@ TOPICS = (
     _topic(
         r"\b(?:permissions?|over-?privileged|privileges?|entitlements?|allowed to|trust policy|attached polic(?:y|ies)"
         r"|what can|who can|(?:what|which) (?:kind of )?access(?! keys?)|have access|has access|access to"
-        r"|can (?:do|access|assume|delete|create))\b",
-        "what roles and users may do (IAM permissions) cannot be asked yet; what they did can",
-        "ask about calls",
-        "What did role {role} do in the last 24 hours?",
-        "Who assumed role {role} in the last week?",
+        r"|can (?:do|access|assume|delete|create)|can|could|may|administrators?|admins?)\b",
+        "what roles and users may do is asked by their permissions, or by an action and what it is done to",
+        "ask, for example: What permissions does role deploy have? Who can read bucket my-logs?",
+        "What permissions does role {role} have?",
+        "Who can create access keys?",
+        "Which roles are over-privileged?",
     ),
     _topic(
         r"\bmfa\b|\bmulti-?factor\b",
@@ -117,8 +132,11 @@ TOPICS = (
     ),
     _topic(
         r"\b(?:crowdstrike|falcon|endpoints?|edr|alerts?|detections?|laptops?|devices?|hosts?)\b",
-        "endpoint alerts (CrowdStrike) cannot be asked about yet; the calls behind an address or a user can",
-        "ask for what the address or the user did",
+        "alerts of endpoints are asked for by host, user, session, alert or time",
+        "ask, for example: Find AWS sessions related to the CrowdStrike alert on LAPTOP-7",
+        "Find AWS sessions related to the CrowdStrike alert on host {host}",
+        "Which endpoint alerts relate to key {key}?",
+        "Any endpoint alerts in the last 24 hours?",
     ),
     _topic(
         r"\b(?:recently|lately|just now|a while ago|few (?:days|hours|minutes|weeks))\b",
@@ -188,6 +206,8 @@ def nearest(text: str, pieces: Sequence[Piece], extra: Sequence[str] = ()) -> tu
     for piece in pieces:
         if (slot := _SLOTS.get(piece.type)) and "*" not in piece.value.values[0]:
             slots[slot] = _value(piece)
+        if piece.type == "RESOURCE" and piece.value.kind == "bucket" and "*" not in piece.value.values[0]:
+            slots["bucket"] = _value(piece)
     named = {slot for slot in slots if slot != "service"}
     wanted = [pattern for pattern in PATTERNS if _slots_of(pattern) <= set(slots) and (_slots_of(pattern) or not named)]
     filled = {pattern: pattern.format(**slots) for pattern in wanted}

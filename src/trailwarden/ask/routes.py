@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import NotUnderstood
+from .command import TIMED_TOOLS
 from .meanings import CONSOLE_METHODS, METHODS_OF_CALLERS, SIGN_INS, Focus, joined, not_a_word
 
 if TYPE_CHECKING:
@@ -37,7 +38,15 @@ def route(draft: "Draft") -> None:
         NotUnderstood: the tool that the words name cannot answer all of the question.
     """
     marks = draft.marks
-    if "no_mfa" in marks:
+    if "rights" in marks:
+        _rights(draft)
+    elif "endpoints" in marks:
+        _endpoints(draft)
+    elif _asks_what_changed(draft):
+        draft.tool, draft.focus = "iam_changes", "all"
+        del draft.fields["source"]
+        draft.switches.clear()
+    elif "no_mfa" in marks:
         _without_mfa(draft)
     elif marks & {"auth", "habit"}:
         _auth_model(draft)
@@ -55,6 +64,42 @@ def route(draft: "Draft") -> None:
         _used(draft)
     elif _asks_for_identities(draft) and _plain(draft) and set(draft.fields) <= {"user", "account"}:
         _identity_if_one(draft)
+
+
+def _rights(draft: "Draft") -> None:
+    """What may be done is asked of accounts only, and of now, unless it is asked what changed."""
+    if odd := set(draft.fields) - {"account"}:
+        raise NotUnderstood(f"what roles may do cannot be asked by {_named(odd)}", remedy="ask it of accounts only")
+    if draft.tool not in TIMED_TOOLS and (draft.times or draft.shift):
+        raise NotUnderstood(
+            "what roles and users may do is known as of now, and takes no time",
+            remedy="leave the time out, or ask: What changed in IAM since yesterday?",
+        )
+
+
+def _endpoints(draft: "Draft") -> None:
+    """Alerts are those of one host, or of users; one alert and one session take no time."""
+    if draft.tool in {"correlate_alert", "correlate_session"} and (draft.times or draft.host or draft.fields):
+        raise NotUnderstood(
+            f"{draft.alert or draft.session!r} is one: no host, user or time can be added",
+            remedy="ask for it alone, or for the alerts of a host, a user or a time",
+        )
+    if draft.host and draft.fields:
+        raise NotUnderstood("a host and a user cannot be asked for at once", remedy="ask for one of the two")
+    if draft.fields.get("account"):
+        raise NotUnderstood("alerts cannot be chosen by account", remedy="leave it out")
+
+
+def _asks_what_changed(draft: "Draft") -> bool:
+    """``What changed in IAM`` is asked of its snapshots; who changed something, of the calls."""
+    return (
+        "what changed" in draft.marks
+        and set(draft.fields) - {"account"} == {"source"}
+        and draft.fields["source"] == [("iam.amazonaws.com",)]
+        and draft.switches == {"read_only": False}
+        and draft.focus == "events"
+        and not (draft.also or draft.excluded or draft.limit or draft.newest_first is not None)
+    )
 
 
 def _asks_for_identities(draft: "Draft") -> bool:

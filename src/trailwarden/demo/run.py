@@ -1,6 +1,8 @@
-"""The simulated organisation at work: an emulator on 127.0.0.1, and an installation that is aimed at it."""
+"""The simulated organisation at work: an emulator of AWS and a stand-in for Falcon on 127.0.0.1, and an installation
+that is aimed at both."""
 
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -18,6 +20,9 @@ from ..errors import MissingDependency
 from ..installation import system_clock
 from ..progress import Progress, Silent
 from ..settings import HOME_VARIABLE
+from .falcon import ApiClient, FalconServer, Tenant
+from .falcon.story import FalconStory, tell
+from .ids import HEX, draw
 from .incident import Story, incident
 from .scenario import INSTALLATION_USER, Scenario, build_scenario
 
@@ -31,11 +36,18 @@ class Running(msgspec.Struct, frozen=True):
     endpoint: str
     scenario: Scenario
     story: Story
+    falcon: FalconServer
+    falcon_story: FalconStory
 
     @property
     def archive(self) -> str:
         """Where the organisation trail delivers."""
         return f"s3://{self.scenario.trail_bucket}"
+
+    @property
+    def falcon_endpoint(self) -> str:
+        """Where the stand-in for CrowdStrike Falcon listens."""
+        return self.falcon.endpoint
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,15 +81,27 @@ def running(
         ) from error
 
     scenario = build_scenario(anchor=clock(), seed=seed, records=records)
+    story = incident(scenario)
+    told = tell(scenario, story)
+    client = ApiClient(draw(seed, HEX, 32, "falcon client"), secrets.token_urlsafe(30))
+    tenant = Tenant(
+        now=clock,
+        alerts=told.alerts,
+        hosts=told.hosts,
+        logins=told.logins,
+        addresses=told.addresses,
+        clients=(client,),
+    )
     home = Path(tempfile.mkdtemp(prefix="trailwarden-demo-"))
     try:
-        with Emulator() as emulator:
+        with Emulator() as emulator, FalconServer(tenant) as falcon:
             build_organisation(scenario, emulator, progress=progress or Silent())
             credentials = emulator.environment(scenario.management.id, user=INSTALLATION_USER)
             _write_settings(home, credentials)
             aimed = {"AWS_ENDPOINT_URL": emulator.endpoint, HOME_VARIABLE: str(home)}
             with _environment(aimed):
-                yield Running(home, emulator.endpoint, scenario, incident(scenario))
+                _connect_falcon(home, client, falcon.endpoint, clock())
+                yield Running(home, emulator.endpoint, scenario, story, falcon, told.story)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -99,6 +123,12 @@ def _write_settings(home: Path, credentials: dict[str, str]) -> None:
         f'[aws]\nprofile = "{PROFILE}"\ncredentials_file = "{file}"\nconfig_file = "{folder / "config"}"\n',
         encoding="utf-8",
     )
+
+
+def _connect_falcon(home: Path, client: ApiClient, endpoint: str, now: datetime) -> None:
+    """The installation's Falcon connection, as `falcon connect` keeps it."""
+    with App.open(home) as app:
+        app.state.falcon.connect(client.id, client.secret, base_url=endpoint, now=now)
 
 
 @contextmanager
@@ -130,7 +160,7 @@ def stay_up(*, records: int, seed: int, progress: Progress) -> None:
     with running(records=records, seed=seed, progress=progress) as up:
         with App.open(up.home, progress=progress) as app:
             connect_and_ingest(up, app)
-        ready = Ready(home=str(up.home), aws_endpoint=up.endpoint)
+        ready = Ready(home=str(up.home), aws_endpoint=up.endpoint, falcon_endpoint=up.falcon_endpoint)
         sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
         sys.stdout.flush()
         stop.wait()

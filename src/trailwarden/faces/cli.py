@@ -32,6 +32,8 @@ INTERRUPTED = 130
 _DEFAULT = ""
 GROUP_HELP = {
     "accounts": "Connect AWS accounts, and find out what is wrong with a connection.",
+    "correlate": "Endpoint alerts of CrowdStrike Falcon, and the AWS sessions that they may belong to.",
+    "falcon": "Connect CrowdStrike Falcon, and find out what is wrong with the connection.",
     "lake": "Look after the lake: what it holds, compaction, retention, integrity.",
     "identity": "Whose credentials these are.",
     "alias": "Names that are one person's, reviewed and kept by hand.",
@@ -164,6 +166,8 @@ def _click_type(annotation: Any, meta: Meta | None) -> Any:
         return click.Path(path_type=Path)
     if annotation is timedelta:
         return DurationType()
+    if annotation is float:
+        return click.FloatRange(meta.ge if meta else None, meta.le if meta else None)
     if annotation is str:
         return str
     raise TypeError(f"no command-line form for {annotation!r}")
@@ -456,7 +460,21 @@ def build() -> click.Group:
     return root
 
 
-_ORDER = ("ask", "search", "event", "identity", "sessions", "auth-model", "iam", "export", "ingest", "accounts", "lake")
+_ORDER = (
+    "ask",
+    "search",
+    "event",
+    "identity",
+    "sessions",
+    "auth-model",
+    "iam",
+    "correlate",
+    "export",
+    "ingest",
+    "accounts",
+    "falcon",
+    "lake",
+)
 
 
 def _place(tool: Tool) -> tuple[int, str, int, tuple[str, ...]]:

@@ -40,7 +40,20 @@ def _(result: IamScan, view: View) -> RenderableType:
         if view.details
         else scan_table(result.principals, view)
     )
-    return Group(*parts, body, Text(), show_coverage(result.coverage, view))
+    return Group(*parts, body, *_others(result, view), Text(), show_coverage(result.coverage, view))
+
+
+def _others(result: IamScan, view: View) -> Iterable[RenderableType]:
+    """Resources and root users with findings."""
+    if not result.others:
+        return
+    yield Text()
+    yield Text("Resources and root users", style="bold")
+    for each in result.others if view.details else result.others[:_LISTED]:
+        yield Text(f"  {safe(each.arn, cap=300)}", style="bold")
+        yield Padding(Group(*_findings(each.findings)), (0, 0, 0, 4))
+    if not view.details and len(result.others) > _LISTED:
+        yield Text(f"  {len(result.others) - _LISTED:,} more: --details shows them", style="dim")
 
 
 def scan_table(reports: Sequence[PrincipalReport], view: View) -> Table:

@@ -23,11 +23,13 @@ class State:
     def __init__(self, engine: "Engine", box: SecretBox) -> None:
         from .aliases import AliasStore  # noqa: PLC0415
         from .connections import ConnectionStore  # noqa: PLC0415
+        from .falcon import FalconStore  # noqa: PLC0415
 
         self.engine = engine
         self.box = box
         self.connections = ConnectionStore(self.read, self.write, box)
         self.aliases = AliasStore(self.read, self.write)
+        self.falcon = FalconStore(self.read, self.write, box)
 
     @classmethod
     def open(cls, home: Path, url: str | None = None, *, keys: KeySource | None = None) -> "State":

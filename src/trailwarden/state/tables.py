@@ -7,7 +7,16 @@ rotation finds the secrets by that mark. Its table's primary key is one column.
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Column, LargeBinary, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import DateTime, TypeDecorator
 
@@ -75,4 +84,17 @@ alias = Table(
     Column("added", Instant, nullable=False),
     Column("added_by", String(320), nullable=False),
     UniqueConstraint("person_key", "kind", "value_key", "account_key"),
+)
+
+#: The address is the key: a secret is bound to its row, and so opens for the address that it was entered for alone.
+falcon = Table(
+    "falcon",
+    METADATA,
+    Column("base_url", String(300), primary_key=True),
+    Column("client_id", String(128), nullable=False),
+    Column("client_secret_encrypted", LargeBinary, nullable=False, info={"secret": True}),
+    Column("cloud", String(16)),
+    Column("created_at", Instant, nullable=False),
+    Column("last_checked", Instant),
+    Column("last_status", String(16)),
 )

@@ -57,6 +57,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
         'trailwarden ask "When did jane last sign in, and from where?"',
         'trailwarden ask "Who was behind role AdminRole yesterday between 2pm and 4pm?"',
         'trailwarden ask "How do users authenticate to AWS in this account?"',
+        'trailwarden ask "What permissions does the AdminRole have? Is it over-privileged?"',
+        'trailwarden ask "Find AWS sessions related to the CrowdStrike alert on LAPTOP-7"',
     ),
 )
 def ask(
@@ -147,6 +149,12 @@ def _told(app: Installation, understood: "Interpretation", result: Any, now: dat
         found_in_page,
         found_in_sessions,
         summarize,
+        summarize_correlation,
+        summarize_iam_can,
+        summarize_iam_changes,
+        summarize_iam_role,
+        summarize_iam_scan,
+        summarize_iam_who_can,
         summarize_session,
         summarize_sessions,
     )
@@ -168,6 +176,38 @@ def _told(app: Installation, understood: "Interpretation", result: Any, now: dat
         case "auth_model":
             summary = " ".join(result.summary)
             return Answer(summary=summary, findings=result.findings, notices=understood.notices), Found()
+        case "iam_role":
+            answer = summarize_iam_role(
+                understood, result, services=result.effective, trust=result.trust,
+                recommendations=result.recommendations, coverage=result.coverage,
+            )  # fmt: skip
+            return answer, Found()
+        case "iam_scan":
+            answer = summarize_iam_scan(
+                understood, result.principals, total=result.total, accounts=result.accounts, coverage=result.coverage
+            )
+            return answer, Found()
+        case "iam_can":
+            return summarize_iam_can(understood, result.permissions, coverage=result.coverage), Found()
+        case "iam_who_can":
+            return summarize_iam_who_can(understood, result.principals, coverage=result.coverage), Found()
+        case "iam_changes":
+            changed = [
+                (
+                    each.account, each.before, each.after, len(each.changes),
+                    [(moved.principal, moved.administrator) for moved in each.permissions],
+                )
+                for each in result.accounts
+            ]  # fmt: skip
+            return summarize_iam_changes(understood, changed, coverage=result.coverage), Found()
+        case "correlate_alert" | "correlate_host" | "correlate_recent" | "correlate_session":
+            alerts = (result,) if understood.tool == "correlate_alert" else result.alerts
+            answer = summarize_correlation(
+                understood, alerts, total=getattr(result, "total", len(alerts)), coverage=result.coverage,
+                zone=app.zone,
+            )  # fmt: skip
+            matched = {match.session.session_id: match.session for each in alerts for match in each.matches}
+            return answer, found_in_sessions(tuple(matched.values()), len(matched))
         case _:
             return Answer(summary=understood.words, notices=understood.notices), Found()
 

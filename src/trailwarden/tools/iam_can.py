@@ -72,8 +72,9 @@ def iam_can(
     authorization_details: DetailsFile = None,
     refresh: RefreshIam = False,
 ) -> Permitted:
-    """Whether a principal can do an action on a resource, by everything that is known: its policies, boundary and
-    SCPs, and the resource's own policy where that was read.
+    """Whether a principal can do an action on a resource, by everything that is known.
+
+    Judged are its policies, boundary and SCPs, and the resource's own policy where that was read.
 
     Raises:
         UsageError: neither an action nor --on was given.

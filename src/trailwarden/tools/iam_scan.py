@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from ..iam.scan import SubjectReport
 from ..installation import Installation
 from ..model.finding import Coverage, Severity
 from ..model.iam_report import PrincipalKind, PrincipalReport
@@ -17,12 +18,15 @@ _SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical"
 
 
 class IamScan(msgspec.Struct, frozen=True, kw_only=True):
-    """Principals, the riskiest first; ``total`` counts them all, ``administrators`` those that are or can become one.
+    """Principals, the riskiest first; ``total`` counts them all, ``administrators`` those that are one,
+    ``reach_administrator`` those that can become one. ``others`` are resources with findings by their policy, and root
+    users by their keys.
 
     ``account`` is set where one account was scanned; every principal's ARN names its own.
     """
 
     principals: tuple[PrincipalReport, ...]
+    others: tuple[SubjectReport, ...]
     total: int
     administrators: int
     reach_administrator: int
@@ -87,6 +91,7 @@ def iam_scan(
     accounts = tuple(result.account for result in results)
     return IamScan(
         principals=tuple(chosen[:limit]),
+        others=tuple(each for result in results for each in result.others) if not kind else (),
         total=len(chosen),
         administrators=sum(each.admin for each in found),
         reach_administrator=sum(each.reaches_admin and not each.admin for each in found),

@@ -46,8 +46,10 @@ def iam_who_can(
     authorization_details: DetailsFile = None,
     refresh: RefreshIam = False,
 ) -> WhoCan:
-    """The users and roles that can do an action on a resource: by policies, boundaries and SCPs, and by the resource's
-    own policy where the question names one resource whose policy was read.
+    """The users and roles that can do an action on a resource, certain answers first.
+
+    Judged are policies, boundaries and SCPs, and the resource's own policy where the question names one resource
+    whose policy was read.
 
     Raises:
         UsageError: not one action.
