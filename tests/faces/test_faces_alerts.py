@@ -1,5 +1,6 @@
 """From an endpoint alert to AWS sessions and back, on the demo organisation."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -58,12 +59,17 @@ def test_an_alert_without_a_device_is_matched_by_user_and_address(up: Running) -
     assert up.story.attacker_ip in top["session"]["source_ips"]
 
 
-def test_an_alert_on_an_instance_is_matched_by_its_id(up: Running) -> None:
+def test_an_alert_on_an_instance_is_matched_with_the_sessions_of_the_instance(up: Running) -> None:
     found = answer("correlate", "alert", up.falcon_story.instance)
-    top = found["matches"][0]
-    assert top["session"]["session_name"] == up.falcon_story.instance_id
-    assert top["session"]["account"] == up.falcon_story.instance_account
-    assert top["score"] >= 0.9
+    at = datetime.fromisoformat(found["alert"]["time"])
+    around = ("--from", (at - timedelta(hours=23)).isoformat(), "--to", (at + timedelta(hours=12)).isoformat())
+    sessions = answer("sessions", "list", "--user", up.falcon_story.instance_id, *around)["sessions"]
+    own = [match for match in found["matches"] if match["session"]["session_name"] == up.falcon_story.instance_id]
+    assert {each["session_id"] for each in sessions} <= {match["session"]["session_id"] for match in own}
+    for match in own:
+        assert "instance_id" in {evidence["kind"] for evidence in match["evidence"]}
+        assert match["session"]["account"] == up.falcon_story.instance_account
+        assert match["score"] >= 0.95 * match["time_factor"]
 
 
 def test_decoys_score_low(up: Running) -> None:
