@@ -53,6 +53,7 @@ bench: install ## Measure ingest, search, sessions and IAM; BENCH_RECORDS sets t
 	@$(BIN)/python -m bench.ingest --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.search --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.sessions --records $(or $(BENCH_RECORDS),200000)
+	@$(BIN)/python -m bench.correlate --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.iam
 
 lock: ## Renew requirements.lock (needs uv)
