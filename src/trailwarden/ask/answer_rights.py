@@ -219,7 +219,7 @@ def _scan(
     total: int,
     where: str,
 ) -> Iterator[str]:
-    kinds = any_of(tuple(f"{kind}s" for kind in asked.rights.kind)) or "principals"
+    kinds = " or ".join(f"{kind}s" for kind in asked.rights.kind) or "principals"
     of = f" among {kinds}" if asked.rights.kind else ""
     if len(principals) < total:
         yield f"What follows is told of the {len(principals):,} riskiest of {total:,}."

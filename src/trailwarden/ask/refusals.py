@@ -80,16 +80,20 @@ class Uncovered(NotUnderstood):
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """Something that is asked for and not answered by a search: how it shows, and what is said."""
+    """Something that is asked for and not answered by a search: how it shows, and what is said.
+
+    ``askable`` in other words: what was not understood is said first.
+    """
 
     pattern: re.Pattern[str]
     message: str
     remedy: str
     suggestions: tuple[str, ...] = ()
+    askable: bool = False
 
 
-def _topic(pattern: str, message: str, remedy: str, *suggestions: str) -> Topic:
-    return Topic(re.compile(pattern, re.IGNORECASE), message, remedy, suggestions)
+def _topic(pattern: str, message: str, remedy: str, *suggestions: str, askable: bool = False) -> Topic:
+    return Topic(re.compile(pattern, re.IGNORECASE), message, remedy, suggestions, askable)
 
 
 _POLITE = r"^\W*(?:(?:please|can you|could you|would you|now|hey|hi|hello|kindly|i want you to)\W+)*"
@@ -115,6 +119,7 @@ TOPICS = (
         "What permissions does role {role} have?",
         "Who can create access keys?",
         "Which roles are over-privileged?",
+        askable=True,
     ),
     _topic(
         r"\bmfa\b|\bmulti-?factor\b",
@@ -137,6 +142,7 @@ TOPICS = (
         "Find AWS sessions related to the CrowdStrike alert on host {host}",
         "Which endpoint alerts relate to key {key}?",
         "Any endpoint alerts in the last 24 hours?",
+        askable=True,
     ),
     _topic(
         r"\b(?:recently|lately|just now|a while ago|few (?:days|hours|minutes|weeks))\b",
@@ -193,8 +199,9 @@ def told(text: str, error: NotUnderstood, pieces: Sequence[Piece]) -> NotUnderst
     if topic is None or match is None:
         return NotUnderstood(error.message, remedy=error.remedy, suggestions=nearest(text, pieces))
     word = match.group(match.lastindex or 0)
+    first = f"{error.message}; " if topic.askable else ""
     return NotUnderstood(
-        f"{word!r}: {topic.message}", remedy=topic.remedy, suggestions=nearest(text, pieces, topic.suggestions)
+        f"{first}{word!r}: {topic.message}", remedy=topic.remedy, suggestions=nearest(text, pieces, topic.suggestions)
     )
 
 
