@@ -57,7 +57,7 @@ bench: install ## Measure ingest, search, sessions and IAM; BENCH_RECORDS sets t
 	@$(BIN)/python -m bench.iam
 
 lock: ## Renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra demo --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --output-file requirements.lock
+	uv pip compile pyproject.toml --extra demo --extra agent --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --output-file requirements.lock
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -22,14 +22,18 @@ class State:
 
     def __init__(self, engine: "Engine", box: SecretBox) -> None:
         from .aliases import AliasStore  # noqa: PLC0415
+        from .audit import AuditChain  # noqa: PLC0415
         from .connections import ConnectionStore  # noqa: PLC0415
         from .falcon import FalconStore  # noqa: PLC0415
+        from .ledger import ProposalStore  # noqa: PLC0415
 
         self.engine = engine
         self.box = box
         self.connections = ConnectionStore(self.read, self.write, box)
         self.aliases = AliasStore(self.read, self.write)
         self.falcon = FalconStore(self.read, self.write, box)
+        self.audit = AuditChain(self.read, self.write, box)
+        self.proposals = ProposalStore(self.read, self.write)
 
     @classmethod
     def open(cls, home: Path, url: str | None = None, *, keys: KeySource | None = None) -> "State":

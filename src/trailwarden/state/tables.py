@@ -11,10 +11,13 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ForeignKey,
+    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 from sqlalchemy.engine import Dialect
@@ -97,4 +100,60 @@ falcon = Table(
     Column("created_at", Instant, nullable=False),
     Column("last_checked", Instant),
     Column("last_status", String(16)),
+)
+
+#: ``document`` is what does not change once it is proposed, as JSON; ``open_key`` is what two proposals for the same
+#: have in common, and NULL once it is closed; ``lease_token`` grows with every beginning and never goes back.
+proposal = Table(
+    "proposal",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("state", String(16), nullable=False, index=True),
+    Column("account", String(12), nullable=False),
+    Column("open_key", String(64), unique=True),
+    Column("asked_by", String(320)),
+    Column("proposed", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("lease_worker", String(200)),
+    Column("lease_token", Integer, nullable=False),
+    Column("lease_until", Instant),
+)
+
+#: What was found or said about a proposal after it was made, in the order in which it was: ``kind`` says what
+#: ``document`` (JSON) is.
+proposal_record = Table(
+    "proposal_record",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("proposal_id", String(32), ForeignKey("proposal.id"), nullable=False, index=True),
+    Column(
+        "kind",
+        String(16),
+        CheckConstraint("kind IN ('approval', 'outcome', 'transition', 'evidence')", name="kind"),
+        nullable=False,
+    ),
+    Column("document", LargeBinary, nullable=False),
+)
+
+#: The columns hold exactly the text that is hashed. Triggers refuse to change or delete an entry.
+audit = Table(
+    "audit",
+    METADATA,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(40), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("prev", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+#: The key that signs checkpoints of the audit chain; ``id`` is its public half.
+audit_key = Table(
+    "audit_key",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("private_key_encrypted", LargeBinary, nullable=False, info={"secret": True}),
+    Column("created_at", Instant, nullable=False),
 )
