@@ -13,7 +13,7 @@ from typing import Any
 
 from . import catalog
 from .installation import Installation
-from .tool import Tool
+from .tool import Tool, shown_arguments
 
 
 class App(Installation):
@@ -28,7 +28,13 @@ class App(Installation):
         declared = catalog.tools().get(name)
         if declared is None:
             raise AttributeError(f"{type(self).__name__!r} has no tool or attribute {name!r}")
-        return partial(declared.call, self)
+        return partial(self.call, declared)
+
+    def call(self, tool: Tool, /, *given: Any, **named: Any) -> Any:
+        """Call a tool, and write into the audit chain who asked what; raises as the tool does."""
+        kind = {"read": "question", "setup": "setting", "propose": "request"}[tool.effect]
+        self.audit(kind, {"tool": tool.id, "arguments": shown_arguments(tool, given, named)})
+        return tool.call(self, *given, **named)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *catalog.tools()})

@@ -10,6 +10,9 @@
     │   └── Busy                another process holds what this one needs
     ├── SourceError             something to ingest cannot be read at all
     ├── LakeError               stored data is damaged or of another version
+    ├── NotAuthenticated        nobody has shown who they are, or that holds no more
+    │   └── LoginLimited        too many failed logins: the next one has to wait
+    ├── Forbidden               whoever it is, they lack the right
     └── AwsError                AWS, or the way to it, refused
         ├── NoCredentials       this installation has no AWS credentials
         ├── ExpiredCredentials  the credentials are no longer valid
@@ -76,6 +79,22 @@ class SourceError(TrailwardenError):
 
 class LakeError(TrailwardenError):
     """The lake's stored data is damaged, or was written by a version that this one cannot read."""
+
+
+class NotAuthenticated(TrailwardenError):  # noqa: N818
+    """Nobody has shown who they are: a wrong login, or a session or token that does not hold any more."""
+
+
+class LoginLimited(NotAuthenticated):
+    """Too many logins failed; ``retry_after`` is in how many seconds the next one is looked at."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many failed logins", remedy=f"wait {retry_after} seconds, then try again")
+        self.retry_after = retry_after
+
+
+class Forbidden(TrailwardenError):  # noqa: N818
+    """It is known who asks, and they lack the right."""
 
 
 class AwsError(TrailwardenError):

@@ -23,7 +23,8 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
 
     ``own`` are the ARNs of its own principal and of the roles that it is connected through. The rest are settings:
     ``principals`` are ARNs or names, ``*`` allowed; ``instances`` instance ids; ``tags`` are ``key`` or ``key=value``
-    of what must not be touched; ``addresses`` networks that are one's own.
+    of what must not be touched; ``addresses`` networks that are one's own; ``revoke_sessions`` whether that action,
+    whose iam:PutRolePolicy is as good as administrator access, is wanted here at all.
     """
 
     own: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     instances: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    revoke_sessions: bool = False
 
     def principal(self, arn: str, tags: Mapping[str, str] | None = None) -> str | None:
         """Why this user, role or group must not be touched; None if it may."""

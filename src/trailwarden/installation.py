@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .errors import SetupError
 from .model.arn import Arn
+from .model.proposal import Actor, Face
 from .progress import Progress, Silent
-from .settings import Settings, default_home, load_settings
+from .settings import Settings, default_home, load_settings, this_os_user
 from .tool import Tool
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def operating_user(face: Face) -> Actor:
+    """The user of the operating system as whom this process runs, as who asks."""
+    return Actor(kind="person", name=this_os_user(), via=face)
+
+
 class Installation:
     """What a tool works with: the lake, the state, AWS, the clock, and whoever watches the progress."""
 
@@ -37,12 +44,17 @@ class Installation:
         clock: Callable[[], datetime] = system_clock,
         progress: Progress | None = None,
         zone: tzinfo | None = None,
+        actor: Actor | None = None,
+        on_behalf_of: str | None = None,
     ) -> None:
         self.home = home
         self.settings = settings
         self.now = clock
         self.progress: Progress = progress or Silent()
         self.zone = zone or settings.zone
+        self.actor = actor or operating_user("python")
+        self.on_behalf_of = on_behalf_of
+        self.may_propose = True
 
     @classmethod
     def open(
@@ -52,10 +64,12 @@ class Installation:
         clock: Callable[[], datetime] = system_clock,
         progress: Progress | None = None,
         zone: tzinfo | None = None,
+        actor: Actor | None = None,
     ) -> Self:
         """Open the installation at ``home`` (default: ``TRAILWARDEN_HOME``, else the platform's data folder).
 
-        The folder is created, readable by its owner only. ``zone`` overrides the configured time zone.
+        The folder is created, readable by its owner only. ``zone`` overrides the configured time zone; ``actor`` is
+        who asks (default: the user of the operating system).
 
         Raises:
             SetupError: the folder cannot be made.
@@ -68,7 +82,7 @@ class Installation:
             raise SetupError(
                 f"cannot create {path}: {error.strerror}", remedy="set TRAILWARDEN_HOME to a folder that you may write"
             ) from error
-        return cls(path, load_settings(path), clock=clock, progress=progress, zone=zone)
+        return cls(path, load_settings(path), clock=clock, progress=progress, zone=zone, actor=actor)
 
     @property
     def tools(self) -> Mapping[str, Tool]:
@@ -101,6 +115,31 @@ class Installation:
     def broker(self) -> Broker:
         """Credentials and clients for the connected accounts."""
         return self.new_broker()
+
+    def acting(
+        self,
+        actor: Actor,
+        *,
+        on_behalf_of: str | None = None,
+        may_propose: bool = True,
+        progress: Progress | None = None,
+    ) -> Self:
+        """The same installation, its opened parts shared, as ``actor`` uses it. ``on_behalf_of`` is the person whose
+        token or question it is; without ``may_propose`` nothing can be filed. Close the original, not this one."""
+        _ = self.lake, self.state, self.broker  # opened once, so that both use the same
+        other = copy.copy(self)
+        other.actor, other.on_behalf_of, other.may_propose = actor, on_behalf_of, may_propose
+        other.progress = progress or self.progress
+        return other
+
+    def audit(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Write into the audit chain what the actor does.
+
+        Raises:
+            Busy, SetupError: it cannot be written, and so must not be done.
+        """
+        said = dict(body) if self.on_behalf_of is None else {**body, "on_behalf_of": self.on_behalf_of}
+        self.state.audit.record(at=self.now(), actor=self.actor, kind=kind, body=said)
 
     def new_broker(self, *, attempts: int | None = None) -> Broker:
         """Another broker, which tries a call ``attempts`` times (default: the broker's own patience)."""

@@ -4,6 +4,7 @@ Every setting is a field here, with its default; ``docs/settings.md`` lists them
 """
 
 import os
+import pwd
 from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,6 +48,60 @@ class LakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: Annotated[str, Meta(description="Folder of the lake; empty means lake in the home")] = ""
 
 
+Texts = tuple[str, ...]
+
+
+class RespondSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[respond]``: what an approval takes, what no action may touch, and for how long things hold."""
+
+    two_approvers_for_irreversible: Annotated[
+        bool, Meta(description="Two people must approve what cannot be undone")
+    ] = False
+    two_approvers_for_administrators: Annotated[
+        bool, Meta(description="Two people must approve what is done to an administrator")
+    ] = False
+    reauthenticate_minutes: Annotated[
+        int, Meta(ge=1, le=240, description="How recently an approver must have authenticated")
+    ] = 15
+    pending_hours: Annotated[int, Meta(ge=1, le=720, description="For how long a proposal waits for a decision")] = 24
+    approved_minutes: Annotated[
+        int, Meta(ge=1, le=1440, description="For how long an approval holds before the execution begins")
+    ] = 60
+    execution_minutes: Annotated[int, Meta(ge=1, le=1440, description="For how long steps may be begun")] = 60
+    watch_hours: Annotated[
+        int, Meta(ge=0, le=720, description="For how long the target is watched after an action; 0: not at all")
+    ] = 24
+    revoke_sessions: Annotated[
+        bool, Meta(description="Allow revoke_sessions, whose iam:PutRolePolicy is as good as administrator access")
+    ] = False
+    protected_principals: Annotated[
+        Texts, Meta(description="ARNs or names of users, roles and groups that no action touches; * is a wildcard")
+    ] = ()
+    protected_instances: Annotated[Texts, Meta(description="Ids of instances that no action touches")] = ()
+    protected_tags: Annotated[Texts, Meta(description="Tags (key or key=value) of what no action touches")] = ()
+    own_addresses: Annotated[Texts, Meta(description="One's own networks, which are never blocked")] = ()
+
+
+class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[console]``: where the console listens, how long its sessions last, and who else says who people are.
+
+    The secret of the OpenID Connect client is in the environment alone.
+    """
+
+    host: Annotated[str, Meta(description="Address to listen on; others than 127.0.0.1 need a proxy for TLS")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on")] = 8765
+    public_url: Annotated[str, Meta(description="Address that browsers use, where it is another one")] = ""
+    behind_proxy: Annotated[
+        bool, Meta(description="A proxy in front ends TLS and says by X-Forwarded-* who connects")
+    ] = False
+    idle_minutes: Annotated[int, Meta(ge=1, le=1440, description="After how long without use a session ends")] = 30
+    absolute_hours: Annotated[int, Meta(ge=1, le=168, description="After how long a session ends in any case")] = 12
+    oidc_issuer: Annotated[str, Meta(description="Issuer of an OpenID Connect provider that people sign in with")] = ""
+    oidc_client_id: Annotated[str, Meta(description="This installation's client id at that provider")] = ""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -54,11 +109,26 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aws: AwsSettings = AwsSettings()
     state: StateSettings = StateSettings()
     lake: LakeSettings = LakeSettings()
+    respond: RespondSettings = RespondSettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @property
     def zone(self) -> tzinfo:
         """The zone in which people read and write times."""
         return parse_zone(self.general.time_zone)
+
+
+def this_os_user() -> str:
+    """The user of the operating system as whom this process runs: not what the environment says of it."""
+    return name_of_os_user(os.getuid())
+
+
+def name_of_os_user(number: int) -> str:
+    """What the operating system calls the user with this number."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid-{number}"
 
 
 def default_home() -> Path:

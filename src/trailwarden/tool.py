@@ -8,14 +8,18 @@ The signature and the docstring are the schema: parameters carry ``Annotated[...
 """
 
 import inspect
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
+from msgspec import Meta
 
 F = TypeVar("F", bound=Callable[..., Any])
-#: ``read`` looks; ``setup`` changes this installation (never an AWS account). What changes an account is an action.
-Effect = Literal["read", "setup"]
+#: ``read`` looks; ``setup`` changes this installation; ``propose`` files a proposal. No tool changes an AWS account:
+#: that takes a person's approval, which is no tool.
+Effect = Literal["read", "setup", "propose"]
+#: Longest text of an argument that the audit chain keeps.
+_KEPT = 1000
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,3 +93,38 @@ def tool(
         return function
 
     return declare
+
+
+def shown_arguments(tool: Tool, given: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call as the audit chain keeps them: what was given, as builtins; secrets (``extra`` of their
+    Meta says so) by name alone; fractions as text, since the chain holds none."""
+    parameters = tool.parameters
+    values = {parameter.name: value for parameter, value in zip(parameters, given, strict=False)} | dict(named)
+    secret = {each.name for each in parameters if _is_secret(each.type)}
+    defaults = {each.name: each.default for each in parameters}
+    return {
+        name: "…" if name in secret else _builtin(value)
+        for name, value in values.items()
+        if name not in defaults or value != defaults[name]
+    }
+
+
+def _is_secret(annotation: Any) -> bool:
+    extras = [each.extra or {} for each in get_args(annotation) if isinstance(each, Meta)]
+    return any(extra.get("secret") for extra in extras)
+
+
+def _builtin(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        pairs = ((field.name, getattr(value, field.name), field.default) for field in fields)
+        return {name: _builtin(each) for name, each, default in pairs if each not in (default, None, ())}
+    if isinstance(value, Mapping):
+        return {str(key): _builtin(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_builtin(each) for each in value]
+    if isinstance(value, str):
+        return value[:_KEPT]
+    if value is None or isinstance(value, bool | int):
+        return value
+    return str(value)[:_KEPT]

@@ -13,8 +13,10 @@ from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trailwarden.actions.disable_user import DisableUser
 from trailwarden.aws.diagnosis import Diagnosis
 from trailwarden.aws.doctor import diagnose
+from trailwarden.aws.session_policy import least_policy
 from trailwarden.aws.templates import as_cli, as_cloudformation, as_documents, as_terraform, cloudformation_commands
 from trailwarden.aws.trust import (
     MANAGED,
@@ -36,7 +38,11 @@ NEEDS = ("iam:ListRoles", "iam:GetRole", "cloudtrail:LookupEvents", "access-anal
 REQUEST = RoleRequest(principal=RUNNER, external_id=EXTERNAL_ID)
 LEAST = RoleRequest(principal=RUNNER, external_id=EXTERNAL_ID, choice="least-privilege", needs=NEEDS)
 RESPOND = RoleRequest(
-    principal=RUNNER, external_id=EXTERNAL_ID, purpose="respond", needs=("iam:UpdateAccessKey",), role_name="Respond"
+    principal=RUNNER,
+    external_id=EXTERNAL_ID,
+    purpose="respond",
+    document=least_policy([DisableUser], partition="aws", account="111111111111"),
+    role_name="Respond",
 )
 REQUESTS = pytest.mark.parametrize("request_", [REQUEST, LEAST, RESPOND], ids=["read-only", "least", "respond"])
 
@@ -188,21 +194,17 @@ def test_least_privilege_by_service_in_order() -> None:
 
 
 def test_attaching_a_policy_is_allowed_only_for_the_one_that_denies_everything() -> None:
-    (document,) = least_privilege(["iam:AttachUserPolicy", "iam:DetachRolePolicy", "iam:GetUser"])
-    by_sid = {statement["Sid"]: statement for statement in document["Statement"]}
-    assert by_sid["IamAttachUserPolicy"]["Condition"] == {
-        "ArnLike": {"iam:PolicyARN": ["arn:*:iam::aws:policy/AWSDenyAll"]}
-    }
-    assert len(by_sid["IamDetachRolePolicy"]["Condition"]["ArnLike"]["iam:PolicyARN"]) == 3
-    assert "Condition" not in by_sid["Iam"]
-    assert by_sid["Iam"]["Action"] == ["iam:GetUser"]
+    document = least_policy([DisableUser], partition="aws", account="111111111111")
+    (attach,) = (each for each in document["Statement"] if "iam:AttachUserPolicy" in each["Action"])
+    assert attach["Condition"] == {"ArnEquals": {"iam:PolicyARN": "arn:aws:iam::aws:policy/AWSDenyAll"}}
+    assert attach["Resource"] == "arn:aws:iam::111111111111:user/*"
 
 
 def test_that_condition_holds_for_real(world: World) -> None:
     account = world.account()
     world.role(account, attach=())
     iam = world.admin(account).client("iam")
-    (document,) = least_privilege(["iam:AttachUserPolicy"])
+    document = least_policy([DisableUser], partition="aws", account=account)
     iam.put_role_policy(RoleName="Trailwarden", PolicyName="respond", PolicyDocument=json.dumps(document))
     iam.create_user(UserName="victim")
     session = world.broker.session(world.connect(f"arn:aws:iam::{account}:role/Trailwarden"))
@@ -393,10 +395,8 @@ def test_a_role_made_by_the_printed_commands_passes_the_doctor(world: World, cho
 
 def test_documents_for_the_console() -> None:
     documents = as_documents(RESPOND)
-    assert documents["ManagedPolicyArns"] == ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
-    assert documents["Policies"] == [
-        {**allowing([]), "Statement": [{"Sid": "Iam", **allowing(["iam:UpdateAccessKey"])["Statement"][0]}]}
-    ]
+    assert documents["ManagedPolicyArns"] == [], "a role that responds reads nothing beside"
+    assert documents["Policies"] == [RESPOND.document]
     assert [statement["Action"] for statement in documents["TrustPolicy"]["Statement"]] == [
         *("sts:AssumeRole", "sts:SetSourceIdentity"),
     ]

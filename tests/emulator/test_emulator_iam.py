@@ -135,6 +135,62 @@ def test_service_specific_credentials(home: Any, iam: Any) -> None:
     assert refused(lambda: iam.delete_service_specific_credential(**named))[0] == "NoSuchEntity"
 
 
+LISTS_OF_A_USER = [
+    ("list_access_keys", "AccessKeyMetadata"),
+    ("list_signing_certificates", "Certificates"),
+    ("list_ssh_public_keys", "SSHPublicKeys"),
+    ("list_service_specific_credentials", "ServiceSpecificCredentials"),
+    ("list_mfa_devices", "MFADevices"),
+    ("list_user_policies", "PolicyNames"),
+    ("list_attached_user_policies", "AttachedPolicies"),
+    ("list_groups_for_user", "Groups"),
+]
+
+
+def give_two_of_each(home: Any, iam: Any) -> None:
+    alice = {"UserName": "alice"}
+    make_user(home, "alice")
+    for name in ("one", "two"):
+        with_access_key(iam)
+        with_certificate(iam)
+        with_ssh_key(iam)
+        with_service_credential(iam)
+        iam.enable_mfa_device(**alice, SerialNumber=f"GAHT{name}", AuthenticationCode1="1", AuthenticationCode2="2")
+        iam.put_user_policy(**alice, PolicyName=name, PolicyDocument=policy(allow("s3:*")))
+        iam.create_group(GroupName=name)
+        iam.add_user_to_group(**alice, GroupName=name)
+    for arn in (READ_ONLY, "arn:aws:iam::aws:policy/PowerUserAccess"):
+        iam.attach_user_policy(**alice, PolicyArn=arn)
+
+
+def test_the_lists_of_a_user_have_pages(home: Any, iam: Any) -> None:
+    give_two_of_each(home, iam)
+    for operation, key in LISTS_OF_A_USER:
+        ask = partial(getattr(iam, operation), UserName="alice")
+        whole = ask()
+        assert (len(whole[key]), whole["IsTruncated"]) == (2, False), operation
+        pages = [ask(MaxItems=1)]
+        while pages[-1]["IsTruncated"]:
+            pages.append(ask(MaxItems=1, Marker=pages[-1]["Marker"]))
+        assert [len(page[key]) for page in pages][:2] == [1, 1], operation
+        assert [each for page in pages for each in page[key]] == whole[key]
+    assert refused(lambda: iam.list_access_keys(UserName="alice", MaxItems=0))[0] == "ValidationError"
+    assert refused(lambda: iam.list_access_keys(UserName="alice", Marker="x"))[0] == "ValidationError"
+    assert refused(lambda: iam.list_access_keys(UserName="bob"))[0] == "NoSuchEntity"
+
+
+def test_the_inline_policies_of_roles_and_groups_have_pages(home: Any, iam: Any) -> None:
+    make_role(home, "worker", trust(ROOT))
+    iam.create_group(GroupName="team")
+    for name in ("one", "two"):
+        iam.put_role_policy(RoleName="worker", PolicyName=name, PolicyDocument=policy(allow("s3:*")))
+        iam.put_group_policy(GroupName="team", PolicyName=name, PolicyDocument=policy(allow("s3:*")))
+    for ask in (partial(iam.list_role_policies, RoleName="worker"), partial(iam.list_group_policies, GroupName="team")):
+        first = ask(MaxItems=1)
+        assert (first["PolicyNames"], first["IsTruncated"]) == (["one"], True)
+        assert ask(Marker=first["Marker"])["PolicyNames"] == ["two"]
+
+
 def test_policies_in_use_are_not_deleted(home: Any, iam: Any) -> None:
     arn = iam.create_policy(PolicyName="own", PolicyDocument=policy(allow("s3:*")))["Policy"]["Arn"]
     make_role(home, "worker", trust(ROOT))

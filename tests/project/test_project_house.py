@@ -74,11 +74,15 @@ def test_every_setting_is_documented_with_its_default_and_nothing_else_is() -> N
         )
     )
     actual = {
-        f"{section.name}.{setting.name}": str(setting.default)
+        f"{section.name}.{setting.name}": _as_toml(setting.default)
         for section in msgspec.structs.fields(Settings)
         for setting in msgspec.structs.fields(section.type)
     }
     assert documented == actual
+
+
+def _as_toml(value: object) -> str:
+    return "" if value == () else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_the_error_tree_is_drawn_in_its_docstring() -> None:
 def test_each_tool_declares_what_the_faces_need(tool: object) -> None:
     assert isinstance(tool, Tool)
     assert tool.description.splitlines()[0].endswith(".")
-    assert tool.effect in ("read", "setup")
+    assert tool.effect in ("read", "setup", "propose")
     assert tool.examples, "help without an example"
     assert all(re.fullmatch(r"[a-z0-9-]+:[A-Z]\w+", action) for action in tool.needs)
     for parameter in tool.parameters:
@@ -152,6 +156,8 @@ def test_start_up_imports_nothing_heavy() -> None:
         "lark",
         "moto",
         "numpy",
+        "fastapi",
+        "mcp",
     )
     program = (
         "import sys\nfrom trailwarden.faces.cli import build\nbuild()\n"

@@ -13,8 +13,9 @@ from respond_kit import JANE, NOW, Office, person
 from sqlalchemy.exc import IntegrityError
 
 from trailwarden.errors import KeyUnavailable, UsageError
+from trailwarden.model.audit import Entry
 from trailwarden.state import State
-from trailwarden.state.audit import ChainBroken, Entry, read_checkpoint, verify_export
+from trailwarden.state.audit import ChainBroken, read_checkpoint, verify_export
 
 Lines = list[bytes]
 

@@ -13,16 +13,20 @@ from .answer_sessions import summarize_session, summarize_sessions
 from .entities import Names, Vocabulary
 from .interpret import Interpretation, interpret
 from .references import Found, found_in_page, found_in_sessions
+from .requests import Request, Requests, parse_requests
 
 __all__ = [
     "Answer",
     "Found",
     "Interpretation",
     "Names",
+    "Request",
+    "Requests",
     "Vocabulary",
     "found_in_page",
     "found_in_sessions",
     "interpret",
+    "parse_requests",
     "summarize",
     "summarize_correlation",
     "summarize_iam_can",

@@ -65,7 +65,7 @@ class AwsSession:
         self.account = account
         self.default_region = default_region
         self._settings = settings
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, int], Any] = {}
         self._lock = threading.Lock()
 
     def client(self, service: str, region: str | None = None) -> Any:
@@ -76,12 +76,22 @@ class AwsSession:
         """
         where = region or self.default_region
         with self._lock:  # a boto3 session makes clients one at a time
-            if (service, where) not in self._clients:
+            if (service, where, 0) not in self._clients:
                 with aws_errors(f"{service}:*", account=self.account, region=where):
-                    self._clients[service, where] = self.boto.client(
+                    self._clients[service, where, 0] = self.boto.client(
                         service, region_name=where, config=self._settings.config()
                     )
-            return self._clients[service, where]
+            return self._clients[service, where, 0]
+
+    def once(self, service: str, region: str) -> Any:
+        """The client of ``service`` in ``region`` that makes every call once: for calls that change something, where a
+        retry of the SDK would hide whether the first try took effect. Raises as ``client``."""
+        with self._lock:
+            if (service, region, 1) not in self._clients:
+                with aws_errors(f"{service}:*", account=self.account, region=region):
+                    config = msgspec.structs.replace(self._settings, attempts=1).config()
+                    self._clients[service, region, 1] = self.boto.client(service, region_name=region, config=config)
+            return self._clients[service, region, 1]
 
     def identity(self) -> CallerIdentity:
         """Who these credentials are (sts:GetCallerIdentity; always allowed).
@@ -193,6 +203,22 @@ class Broker:
             if self._identity is None:
                 self._identity = self.own().identity()
             return self._identity
+
+    def own_access_key_id(self) -> str:
+        """The id of the access key that this installation signs with.
+
+        Raises:
+            NoCredentials: it has none.
+        """
+        with aws_errors("sts:GetCallerIdentity"):
+            credentials = self.own().boto.get_credentials()
+        if credentials is None:
+            raise NoCredentials(
+                "this installation has no AWS credentials", remedy="see `trailwarden accounts doctor`",
+                code="NoCredentials", operation="sts:GetCallerIdentity",
+            )  # fmt: skip
+        found: str = credentials.access_key
+        return found
 
     def own_principal(self) -> TrustedPrincipal:
         """Whom a role's trust policy must name to let this installation in.
@@ -418,6 +444,11 @@ class _Given:
     def load_credentials(self) -> Any:
         """The credentials."""
         return self._credentials
+
+
+def source_identity(person: str) -> str:
+    """A person's login as a SourceIdentity: 2-64 of ``[\\w+=,.@-]``; other characters become ``-``."""
+    return _NOT_IN_SESSION_NAME.sub("-", person)[:64].ljust(2, "-")
 
 
 def session_name(trace: str) -> str:

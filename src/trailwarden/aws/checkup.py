@@ -1,7 +1,7 @@
 """What a session of a connected role shows: whose account, who else may enter, what is allowed, what is recorded."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import AwsError
@@ -12,6 +12,9 @@ from .errors import aws_errors
 from .probes import ALTERNATIVES, Permission, probe_all
 from .trustcheck import read_trust
 
+#: What a respond role lacks for each action, by the action's title; None where the account's IAM was not read.
+Responding = Callable[[Connection], Mapping[str, tuple[str, ...]] | None]
+
 
 def check_up(
     broker: Broker,
@@ -19,13 +22,45 @@ def check_up(
     session: AwsSession,
     caller: CallerIdentity,
     needs: Mapping[str, Iterable[str]],
+    *,
+    responding: Responding | None = None,
 ) -> Iterator[Check]:
-    """The checks of a role that could be assumed. ``needs`` are the IAM actions of each tool, by its title."""
+    """The checks of a role that could be assumed. ``needs`` are the IAM actions of each tool, by its title. A respond
+    role is not looked at for what it shows, but for what it may do."""
     yield _check_account(session, connection)
     yield _check_trust(broker, connection, session, caller)
+    if connection.purpose == "respond":
+        yield from _check_actions(connection, responding(connection) if responding is not None else None)
+        return
     yield from _check_permissions(session, connection, needs)
     yield _check_regions(broker, connection)
     yield from _check_trails(session)
+
+
+def _check_actions(connection: Connection, lacking: Mapping[str, tuple[str, ...]] | None) -> Iterator[Check]:
+    """Each action, and whether the role may carry it out."""
+    if lacking is None:
+        yield Check(
+            id="permissions",
+            title="What the role may do",
+            status="unknown",
+            detail="the account's IAM was not read: what the role lacks shows when an action is carried out",
+            remedy="connect a read role to the account too: `trailwarden accounts policy`",
+            cause="permission_not_visible",
+        )
+        return
+    for title, missing in lacking.items():
+        yield Check(
+            id="permissions",
+            title=f"May carry out: {title}",
+            status="warning" if missing else "ok",
+            detail=f"lacks {', '.join(missing)}" if missing else "everything that its steps take is allowed",
+            remedy=f"`trailwarden accounts policy {connection.account_id} --for respond` prints the least policy, for "
+            "the actions that you want (--action)"
+            if missing
+            else "",
+            cause="permission_missing" if missing else None,
+        )
 
 
 def _check_account(session: AwsSession, connection: Connection) -> Check:

@@ -24,7 +24,7 @@ from ..errors import (
 from ..model.time import format_duration
 from ..progress import Progress, Silent
 from .broker import SESSION_DURATION, AwsSession, Broker, CallerIdentity, session_name
-from .checkup import check_up
+from .checkup import Responding, check_up
 from .connection import Connection
 from .denied import Refused, explain_denied
 from .diagnosis import Cause, Check, Diagnosis, check_of_error, evidence_of
@@ -52,6 +52,7 @@ def diagnose_all(
     second_view: AwsSession | None = None,
     progress: Progress | None = None,
     workers: int = 6,
+    responding: Responding | None = None,
 ) -> tuple[Diagnosis, ...]:
     """Diagnose several connections at once; the diagnoses come in the order of ``connections``. As ``diagnose``."""
     caller = examine_caller(broker, now=now)
@@ -61,7 +62,9 @@ def diagnose_all(
     ):
 
         def one(connection: Connection) -> Diagnosis:
-            return diagnose(broker, connection, needs, now=now, second_view=second_view, caller=caller)
+            return diagnose(
+                broker, connection, needs, now=now, second_view=second_view, caller=caller, responding=responding
+            )
 
         diagnoses = []
         for diagnosis in pool.map(one, connections):
@@ -79,12 +82,13 @@ def diagnose(
     second_view: AwsSession | None = None,
     duration: timedelta = SESSION_DURATION,
     caller: CallerExamination | None = None,
+    responding: Responding | None = None,
 ) -> Diagnosis:
     """Everything that can be told about one connection.
 
-    ``needs`` are the IAM actions of each tool, by its title. ``second_view`` is a session of the asking person's own
-    in the connected account (``broker.own_session(profile)``): with it, a refusal is explained exactly. Failures are
-    checks, never exceptions.
+    ``needs`` are the IAM actions of each tool, by its title; ``responding`` tells what a respond role lacks.
+    ``second_view`` is a session of the asking person's own in the connected account (``broker.own_session(profile)``):
+    with it, a refusal is explained exactly. Failures are checks, never exceptions.
     """
     at = now()
     broker.forget(connection)  # what is diagnosed is the present, not a session from before
@@ -100,7 +104,7 @@ def diagnose(
                 checks.append(_check_external_id(broker, connection))
                 if connection.purpose == "respond":
                     checks.append(_check_source_identity(broker, connection, known.identity))
-                checks += check_up(broker, connection, session, known.identity, needs)
+                checks += check_up(broker, connection, session, known.identity, needs, responding=responding)
     return Diagnosis(connection=connection, at=at, checks=tuple(checks))
 
 

@@ -52,15 +52,6 @@ MANAGED: Mapping[str, ManagedPolicy] = {
 }
 
 
-_ADMINISTRATORS = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
-#: Actions that could change what anybody may do -> the AWS managed policies that they are meant for.
-ONLY_POLICIES: Mapping[str, tuple[str, ...]] = {
-    "iam:AttachUserPolicy": ("AWSDenyAll",),
-    "iam:DetachGroupPolicy": _ADMINISTRATORS,
-    "iam:DetachRolePolicy": _ADMINISTRATORS,
-}
-
-
 class TrustedPrincipal(msgspec.Struct, frozen=True):
     """Whom the trust policy names: ``arn``, and where that is a whole account, the pattern that narrows it down.
 
@@ -80,8 +71,8 @@ class TrustedPrincipal(msgspec.Struct, frozen=True):
 class RoleRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The role to make in an account.
 
-    ``choice`` names the permissions; ``needs`` are the IAM actions of ``least-privilege`` or, for a ``respond``
-    role, of the actions that it is to carry out.
+    ``choice`` names the permissions of a ``read`` role; ``needs`` are the IAM actions of ``least-privilege``. A
+    ``respond`` role has ``document``, the least policy of the actions that it is to carry out.
     """
 
     principal: TrustedPrincipal
@@ -90,6 +81,7 @@ class RoleRequest(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Purpose = "read"
     choice: PolicyChoice = "ReadOnlyAccess"
     needs: tuple[str, ...] = ()
+    document: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_external_id(self.external_id)
@@ -193,8 +185,6 @@ def managed_policy_arn(choice: str, partition: str) -> str:
 def least_privilege(needs: Iterable[str]) -> tuple[dict[str, Any], ...]:
     """Policies that allow exactly ``needs`` (IAM actions), a statement for each service, in as few as they fit.
 
-    Actions of ONLY_POLICIES get a statement of their own with the condition.
-
     Raises:
         UsageError: something that is not an IAM action, or more than a role can carry.
     """
@@ -217,34 +207,41 @@ def least_privilege(needs: Iterable[str]) -> tuple[dict[str, Any], ...]:
 
 def policies_of(request: RoleRequest) -> tuple[dict[str, Any], ...]:
     """The customer managed policies of the role: none for a role that only carries an AWS managed one."""
-    wanted = request.choice == "least-privilege" or request.purpose == "respond"
-    return least_privilege(request.needs) if wanted else ()
+    if request.document is not None:
+        return split_policy(request.document)
+    return least_privilege(request.needs) if request.choice == "least-privilege" else ()
+
+
+def split_policy(document: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The statements of a policy in as few managed policies as they fit into.
+
+    Raises:
+        UsageError: more than a role can carry.
+    """
+    packed: list[list[Any]] = [[]]
+    for statement in document["Statement"]:
+        if packed[-1] and len(_compact({**document, "Statement": [*packed[-1], statement]})) > POLICY_LIMIT:
+            packed.append([])
+        packed[-1].append(statement)
+    if len(packed) > ATTACHED_LIMIT:
+        raise UsageError(
+            f"it needs {len(packed)} policies; a role carries {ATTACHED_LIMIT}", remedy="choose fewer actions"
+        )
+    return tuple({**document, "Statement": part} for part in packed)
 
 
 def managed_of(request: RoleRequest) -> tuple[str, ...]:
     """The AWS managed policies of the role, by the names in MANAGED."""
-    return (request.choice,) if request.choice != "least-privilege" else ()
+    return (request.choice,) if request.choice != "least-privilege" and request.document is None else ()
 
 
 def _allow(actions: list[str]) -> dict[str, Any]:
     services: dict[str, list[str]] = {}
     for action in actions:
-        if action not in ONLY_POLICIES:
-            services.setdefault(action.split(":", 1)[0], []).append(action)
+        services.setdefault(action.split(":", 1)[0], []).append(action)
     statements: list[dict[str, Any]] = [
         {"Sid": _sid(service), "Effect": "Allow", "Action": names, "Resource": "*"}
         for service, names in services.items()
-    ]
-    statements += [
-        {
-            "Sid": _sid(action.replace(":", "-", 1)),
-            "Effect": "Allow",
-            "Action": [action],
-            "Resource": "*",
-            "Condition": {"ArnLike": {"iam:PolicyARN": [f"arn:*:iam::aws:policy/{name}" for name in names]}},
-        }
-        for action in actions
-        if (names := ONLY_POLICIES.get(action))
     ]
     return {"Version": "2012-10-17", "Statement": statements}
 

@@ -196,7 +196,7 @@ def _users(scenario: Scenario, emulator: "Emulator", story: Story) -> None:
     installation.put_user_policy(
         UserName=INSTALLATION_USER,
         PolicyName="AssumeConnections",
-        PolicyDocument=policy(allow("sts:AssumeRole", "arn:aws:iam::*:role/Trailwarden*")),
+        PolicyDocument=policy(allow(["sts:AssumeRole", "sts:SetSourceIdentity"], "arn:aws:iam::*:role/Trailwarden*")),
     )
     iam = emulator.session(scenario.development.id).client("iam")
     iam.create_user(UserName=story.backdoor_user)

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from ..actions import actions
+from ..aws.session_policy import least_policy
 from .ids import draw, principal_id
 
 AWS_POLICY = "arn:aws:iam::aws:policy/"
@@ -160,9 +162,23 @@ def roles(
         )
         for account_id, external_id in external_ids.items()
     )
+    responders = tuple(
+        role(
+            "TrailwardenRespond",
+            account_id,
+            trust(
+                {"AWS": installation_arn},
+                ["sts:AssumeRole", "sts:SetSourceIdentity"],
+                StringEquals={"sts:ExternalId": external_id},
+            ),
+            Respond=json.dumps(least_policy(actions().values(), partition="aws", account=account_id)),
+        )
+        for account_id, external_id in external_ids.items()
+    )
     return (
         *reserved,
         *connections,
+        *responders,
         role(
             "AdminRole",
             production,

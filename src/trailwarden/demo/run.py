@@ -146,9 +146,12 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 def connect_and_ingest(up: Running, app: App) -> None:
-    """Connect the three accounts and read the organisation trail's archive."""
-    for connection in up.scenario.connections:
-        app.accounts_connect((connection.role_arn,), external_id=connection.external_id, label=connection.account.name)
+    """Connect the three accounts, to read and to respond, and read the organisation trail's archive."""
+    for purpose, connections in (("read", up.scenario.connections), ("respond", up.scenario.responders)):
+        for each in connections:
+            app.accounts_connect(
+                (each.role_arn,), external_id=each.external_id, label=each.account.name, purpose=purpose
+            )
     app.ingest((up.archive,))
 
 

@@ -52,6 +52,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[Role, ...]
     workloads: tuple[Workload, ...]
     connections: tuple[Connection, ...]
+    responders: tuple[Connection, ...]
     trail_bucket: str = "acme-organization-trail"
     trail_name: str = "organization-trail"
     sso_region: str = SSO_REGION
@@ -141,6 +142,10 @@ def build_scenario(*, anchor: datetime, seed: int = 7, records: int = 20_000) ->
         workloads=workloads(seed, ids),
         connections=tuple(
             Connection(account, f"arn:aws:iam::{account.id}:role/TrailwardenReadOnly", external_ids[account.id])
+            for account in accounts
+        ),
+        responders=tuple(
+            Connection(account, f"arn:aws:iam::{account.id}:role/TrailwardenRespond", external_ids[account.id])
             for account in accounts
         ),
     )

@@ -52,7 +52,7 @@ def up(records: int, seed: int) -> None:
     try:
         stay_up(records=records, seed=seed, progress=terminal_progress())
     except TrailwardenError as error:
-        from .cli import report_failure  # noqa: PLC0415
+        from .cli_common import report_failure  # noqa: PLC0415
 
         report_failure(error, "table")
         click.get_current_context().exit(error.exit_code)

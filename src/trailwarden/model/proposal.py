@@ -212,8 +212,28 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen of the target after the action: calls that bear its key, name, session or address.
+
+    ``since`` to ``until`` is the time looked at; ``calls`` how many there were, ``refused`` how many of them AWS
+    refused. ``complete`` is False where something in that time could not be looked at, and ``note`` says what.
+    """
+
+    at: datetime
+    since: datetime
+    until: datetime
+    calls: int
+    refused: int
+    complete: bool
+    note: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposed action and everything that is known of it."""
+    """A proposed action and everything that is known of it.
+
+    ``notes`` are what to know or do beside it; ``undo_after`` is when its undo is to be proposed by itself.
+    """
 
     id: str
     state: State
@@ -233,4 +253,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     approvals: tuple[Approval, ...] = ()
     outcomes: tuple[StepOutcome, ...] = ()
     history: tuple[Transition, ...] = ()
+    watches: tuple[Watch, ...] = ()
+    notes: tuple[str, ...] = ()
+    administrator: bool | None = None
+    undo_after: datetime | None = None
     undoes: str | None = None

@@ -47,10 +47,12 @@ class Doer(Protocol):
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the proposal. ``replanned`` is the plan that holds now, where the approved one was superseded."""
+    """What became of the proposal. ``replanned`` is the plan that holds now, where the approved one was superseded;
+    ``successor`` the proposal that was made of it."""
 
     proposal: Proposal
     replanned: Plan | None = None
+    successor: str | None = None
 
 
 def execute(ledger: Ledger, identifier: str, doer: Doer, *, worker: str) -> Execution:

@@ -26,8 +26,10 @@ from ..model.proposal import (
     State,
     StepOutcome,
     Transition,
+    Watch,
     canonical_json,
 )
+from ..model.time import format_instant
 from .approval import ApprovalPolicy, Approver, Approvers, Denied, check_approval, check_session, genuine, same_person
 from .machine import OPEN, UNDOABLE, Event, IllegalMove, next_state
 
@@ -121,6 +123,15 @@ class Ledger:
         with self._store.read() as database:
             return self._found(database, identifier).proposal
 
+    def asked_by(self, identifier: str) -> str | None:
+        """The person behind a proposal, who does not approve it; None for a rule, or a model that nobody asked.
+
+        Raises:
+            UsageError: no such proposal.
+        """
+        with self._store.read() as database:
+            return self._found(database, identifier).asked_by
+
     def list(
         self, *, states: Collection[State] | None = None, account: str | None = None, limit: int | None = None
     ) -> Sequence[Proposal]:
@@ -159,6 +170,8 @@ class Ledger:
         confidence: Confidence = _NO_CONFIDENCE,
         evidence: tuple[Evidence, ...] = (),
         missing_permissions: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+        undo_after: datetime | None = None,
         on_behalf_of: str | None = None,
         undoes: str | None = None,
     ) -> Proposed:
@@ -199,6 +212,9 @@ class Ledger:
                 proposed=now,
                 expires=now + self.policy.pending_for,
                 missing_permissions=missing_permissions,
+                notes=notes,
+                administrator=administrator,
+                undo_after=undo_after,
                 approvals_needed=self.policy.approvals_needed(plan, administrator=administrator),
                 undoes=undoes,
             )
@@ -477,6 +493,30 @@ class Ledger:
             proposal = self._found(database, identifier).proposal
             event: Event = "verify" if ok else "contradict"
             self._move(database, proposal, event, actor, now, note=_capped(detail))
+            return self._found(database, identifier).proposal
+
+    def watched(self, identifier: str, watch: Watch, *, worker: str) -> Proposal:
+        """Write what was seen of the target after the action.
+
+        Raises:
+            UsageError: no such proposal, or nothing of it was executed.
+        """
+        now, actor = self._now(), _worker(worker)
+        with self._attempt("watch", identifier, actor, now) as database:
+            proposal = self._found(database, identifier).proposal
+            if proposal.state not in UNDOABLE and proposal.state != "undone":
+                raise IllegalMove(proposal.id, proposal.state, "watch", why="nothing of it was done")
+            self._store.add(database, proposal.id, watch)
+            body = {
+                "proposal": proposal.id,
+                "since": format_instant(watch.since),
+                "until": format_instant(watch.until),
+                "calls": watch.calls,
+                "refused": watch.refused,
+                "complete": watch.complete,
+                "note": watch.note,
+            }
+            self._state.audit.append(database, at=now, actor=actor, kind="proposal.watch", body=body)
             return self._found(database, identifier).proposal
 
     def note(self, lease: Lease, kind: str, detail: str) -> None:

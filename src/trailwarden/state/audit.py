@@ -9,19 +9,19 @@ An export is JSON Lines: the entries in order, then one line ``{"checkpoint": â€
 """
 
 import base64
-import hashlib
 import os
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
 
 from ..errors import TrailwardenError, UsageError
+from ..model.audit import Broken, Checkpoint, Entry, Verified
 from ..model.proposal import Actor, canonical_json
 from ..model.time import format_instant
 from .secrets import Place, SecretBox
@@ -41,73 +41,6 @@ _KIND = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)*")
 _BATCH = 1000
 _PREFIX = "ed25519:"
 _SHOWN = [table.c[name] for name in ("seq", "at", "actor", "kind", "body", "prev", "hash")]
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry, as stored: ``at`` in UTC, ``actor`` and ``body`` as canonical JSON, ``prev`` and ``hash`` in hex."""
-
-    seq: int
-    at: str
-    actor: str
-    kind: str
-    body: str
-    prev: str
-    hash: str
-
-    def computed(self) -> str:
-        """The hash that the entry's other fields have."""
-        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "hash"}
-        return hashlib.sha256(canonical_json(fields)).hexdigest()
-
-
-Fault = Literal[
-    "changed",  # the entry's fields do not have the entry's hash
-    "missing",  # the entry that should be here is not
-    "reordered",  # it does not follow the entry before it
-    "unreadable",  # it is no entry at all
-    "truncated",  # the chain ends before the checkpoint
-    "rewritten",  # the chain is sound in itself, and another than the one that the checkpoint was made of
-    "signature",  # the checkpoint is not signed by the key that it must be signed by
-]
-
-
-class Broken(msgspec.Struct, frozen=True, kw_only=True):
-    """The first place where the chain does not hold."""
-
-    seq: int
-    fault: Fault
-    detail: str
-
-
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed statement: at ``at`` the chain's last entry was ``seq`` (0: there was none) with that hash."""
-
-    version: int
-    seq: int
-    hash: str
-    at: str
-    public_key: str
-    signature: str
-
-    def signed(self) -> bytes:
-        """What the signature is of."""
-        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "signature"}
-        return b"trailwarden audit checkpoint\n" + canonical_json(fields)
-
-
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verification found: ``entries`` held, ``last`` is the hash of the last of them. ``checkpoint`` is the one
-    that it was held against; without one, nobody can say that nothing was cut off at the end."""
-
-    entries: int
-    last: str
-    broken: Broken | None = None
-    checkpoint: Checkpoint | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is broken."""
-        return self.broken is None
 
 
 class ChainBroken(TrailwardenError):  # noqa: N818 - reads as the outcome it is
@@ -165,6 +98,15 @@ class AuditChain:
         """The entries in order, from the one after ``after``; read in one transaction."""
         with self._read() as database:
             yield from _stored(database, after)
+
+    def newest(self, *, before: int | None = None) -> Iterator[Entry]:
+        """The entries from the last one backwards, or from the one before ``before``; read in one transaction."""
+        query = sa.select(*_SHOWN).order_by(table.c.seq.desc())
+        if before is not None:
+            query = query.where(table.c.seq < before)
+        with self._read() as database:
+            for row in database.execution_options(yield_per=_BATCH).execute(query).mappings():
+                yield Entry(**row)
 
     def verify(self, checkpoint: Checkpoint | None = None) -> Verified:
         """Walk the whole chain, and hold it against a checkpoint of this installation if one is given.

@@ -69,27 +69,39 @@ class ConnectionStore:
         with self._read() as database:
             return tuple(Connection(**row) for row in database.execute(query).mappings())
 
-    def get(self, reference: str) -> Connection:
-        """The one connection that ``reference`` names: its id, role ARN, account id, or label.
+    def matching(self, reference: str) -> Sequence[Connection]:
+        """Every connection that ``reference`` names: its id, role ARN, account id, or label.
 
         Raises:
-            UsageError: none, or more than one.
+            UsageError: none.
         """
         known = self.list()
         for field in ("id", "role_arn", "account_id", "label"):
-            found = [connection for connection in known if getattr(connection, field) == reference.strip()]
-            if len(found) == 1:
-                return found[0]
+            found = tuple(connection for connection in known if getattr(connection, field) == reference.strip())
             if found:
-                raise UsageError(
-                    f"{len(found)} connections have {field} {reference!r}: "
-                    + ", ".join(connection.role_arn for connection in found),
-                    remedy="name one by its role ARN",
-                )
+                return found
         raise UsageError(
             f"no connection {reference!r}",
             remedy="`trailwarden accounts list` shows them; `trailwarden accounts connect ROLE_ARN` adds one",
         )
+
+    def get(self, reference: str, *, purpose: Purpose | None = None) -> Connection:
+        """The one connection that ``reference`` names: its id, role ARN, account id, or label; with ``purpose``, of
+        several the one for that.
+
+        Raises:
+            UsageError: none, or more than one.
+        """
+        found = self.matching(reference)
+        if len(found) > 1 and purpose is not None:
+            found = tuple(connection for connection in found if connection.purpose == purpose) or found
+        if len(found) > 1:
+            raise UsageError(
+                f"{len(found)} connections are {reference!r}: "
+                + ", ".join(connection.role_arn for connection in found),
+                remedy="name one by its role ARN",
+            )
+        return found[0]
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection and its External ID. The role in the account stays.

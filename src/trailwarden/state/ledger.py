@@ -12,19 +12,20 @@ import msgspec
 import sqlalchemy as sa
 
 from ..model.finding import Evidence
-from ..model.proposal import Approval, Proposal, State, StepOutcome, Transition
+from ..model.proposal import Approval, Proposal, State, StepOutcome, Transition, Watch
 from .tables import proposal as table
 from .tables import proposal_record as record_table
 
 Transaction = Callable[[], AbstractContextManager[sa.Connection]]
-RecordKind = Literal["approval", "outcome", "transition", "evidence"]
-Record = Approval | StepOutcome | Transition | Evidence
+RecordKind = Literal["approval", "outcome", "transition", "evidence", "watch"]
+Record = Approval | StepOutcome | Transition | Evidence | Watch
 
 _KINDS: Mapping[type[Record], RecordKind] = {
     Approval: "approval",
     StepOutcome: "outcome",
     Transition: "transition",
     Evidence: "evidence",
+    Watch: "watch",
 }
 _TYPES: Mapping[str, type[Record]] = {kind: type_ for type_, kind in _KINDS.items()}
 #: Any number that nothing else of this program takes as a PostgreSQL advisory lock.
@@ -61,7 +62,7 @@ class ProposalStore:
 
     def insert(self, database: sa.Connection, proposal: Proposal, *, open_key: str, asked_by: str | None) -> None:
         """Keep a new proposal; its records are added by :meth:`add`."""
-        bare = msgspec.structs.replace(proposal, approvals=(), outcomes=(), history=())
+        bare = msgspec.structs.replace(proposal, approvals=(), outcomes=(), history=(), watches=())
         database.execute(
             table.insert().values(
                 id=proposal.id,
@@ -136,6 +137,7 @@ def _stored(row: Mapping[str, Any], records: Sequence[Record]) -> Stored:
         approvals=tuple(each for each in records if isinstance(each, Approval)),
         outcomes=tuple(outcomes[number] for number in sorted(outcomes)),
         history=tuple(each for each in records if isinstance(each, Transition)),
+        watches=tuple(each for each in records if isinstance(each, Watch)),
     )
     lease = LeaseRow(worker=row["lease_worker"], token=row["lease_token"], until=row["lease_until"])
     return Stored(proposal=whole, asked_by=row["asked_by"], lease=lease)

@@ -20,12 +20,16 @@ _PATIENCE = 30_000
 class State:
     """What this installation keeps. May be shared between threads; several processes may have it open at once."""
 
-    def __init__(self, engine: "Engine", box: SecretBox) -> None:
+    def __init__(self, engine: "Engine", box: SecretBox, *, owner: str | None = None) -> None:
+        from .access import SessionStore, TokenStore  # noqa: PLC0415
         from .aliases import AliasStore  # noqa: PLC0415
         from .audit import AuditChain  # noqa: PLC0415
+        from .authenticators import AuthenticatorStore  # noqa: PLC0415
         from .connections import ConnectionStore  # noqa: PLC0415
         from .falcon import FalconStore  # noqa: PLC0415
         from .ledger import ProposalStore  # noqa: PLC0415
+        from .logins import LoginStore  # noqa: PLC0415
+        from .people import PeopleStore  # noqa: PLC0415
 
         self.engine = engine
         self.box = box
@@ -34,12 +38,18 @@ class State:
         self.falcon = FalconStore(self.read, self.write, box)
         self.audit = AuditChain(self.read, self.write, box)
         self.proposals = ProposalStore(self.read, self.write)
+        self.people = PeopleStore(self.read, self.write, box, self.audit, owner)
+        self.logins = LoginStore(self.read, self.write, box, self.audit)
+        self.authenticators = AuthenticatorStore(self.read, self.write, self.audit, self.logins)
+        self.sessions = SessionStore(self.read, self.write, self.audit)
+        self.tokens = TokenStore(self.read, self.write, self.audit)
 
     @classmethod
     def open(cls, home: Path, url: str | None = None, *, keys: KeySource | None = None) -> "State":
         """Open ``home``/state.db, or the database at ``url`` (``postgresql://…``), and bring its schema up to date.
 
         ``keys`` is where the key of the secrets comes from; without it, the environment or ``home``/keys/state.key.
+        The home's own database is, as long as it holds no people, its owner's; one at a ``url`` is nobody's.
 
         Raises:
             SetupError: the database cannot be opened, or a newer version wrote it.
@@ -47,6 +57,7 @@ class State:
             Busy: another process has kept it locked.
         """
         from .migrate import migrate  # noqa: PLC0415
+        from .person_rows import home_owner  # noqa: PLC0415
 
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -64,7 +75,8 @@ class State:
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, SecretBox(keys if keys is not None else key_source(home, os.environ)))
+        box = SecretBox(keys if keys is not None else key_source(home, os.environ))
+        return cls(engine, box, owner=home_owner(home) if url is None else None)
 
     @contextmanager
     def read(self) -> "Iterator[Connection]":

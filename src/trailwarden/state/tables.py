@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -130,7 +131,7 @@ proposal_record = Table(
     Column(
         "kind",
         String(16),
-        CheckConstraint("kind IN ('approval', 'outcome', 'transition', 'evidence')", name="kind"),
+        CheckConstraint("kind IN ('approval', 'outcome', 'transition', 'evidence', 'watch')", name="kind"),
         nullable=False,
     ),
     Column("document", LargeBinary, nullable=False),
@@ -156,4 +157,94 @@ audit_key = Table(
     Column("id", String(64), primary_key=True),
     Column("private_key_encrypted", LargeBinary, nullable=False, info={"secret": True}),
     Column("created_at", Instant, nullable=False),
+)
+
+#: ``login_key`` is what all spellings of a login have in common; ``roles`` stand one after the other with a space
+#: between; ``totp_used`` is the last time step whose code was accepted: no code is accepted twice.
+person = Table(
+    "person",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("login", String(320), nullable=False),
+    Column("login_key", String(960), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("roles", String(64), nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("password_hash", String(255)),
+    Column("totp_encrypted", LargeBinary, info={"secret": True}),
+    Column("totp_used", Integer),
+    Column("oidc_issuer", String(300)),
+    Column("oidc_subject", String(255)),
+    Column("os_user", String(256), unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("last_login", Instant),
+    UniqueConstraint("oidc_issuer", "oidc_subject"),
+)
+
+#: ``id`` is the credential's own, in base64url.
+webauthn_credential = Table(
+    "webauthn_credential",
+    METADATA,
+    Column("id", String(1400), primary_key=True),
+    Column("person_id", String(32), ForeignKey("person.id"), nullable=False, index=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("label", String(200), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("last_used", Instant),
+)
+
+#: Of what a browser or a program holds (session id, token), the database holds the SHA-256 alone.
+web_session = Table(
+    "web_session",
+    METADATA,
+    Column("id_hash", String(64), primary_key=True),
+    Column("person_id", String(32), ForeignKey("person.id"), nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("authenticated_at", Instant, nullable=False),
+    Column("last_seen", Instant, nullable=False),
+    Column("address", String(64)),
+)
+
+api_token = Table(
+    "api_token",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("person_id", String(32), ForeignKey("person.id"), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("scopes", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    Column("last_used", Instant),
+    Column("last_refused", Instant),
+    Column("revoked_at", Instant),
+)
+
+#: What may be used once: the first run's link, the second half of a login, the registration of an authenticator.
+one_time_token = Table(
+    "one_time_token",
+    METADATA,
+    Column("token_hash", String(64), primary_key=True),
+    Column(
+        "purpose",
+        String(16),
+        CheckConstraint("purpose IN ('first_run', 'second_factor', 'registration')", name="purpose"),
+        nullable=False,
+    ),
+    Column("person_id", String(32), ForeignKey("person.id")),
+    Column("challenge", LargeBinary),
+    Column("expires", Instant, nullable=False),
+)
+
+#: ``key`` is the SHA-256 of a login, known or not, or a network address; ``limited`` that the audit chain has been told
+#: of the present wait.
+failed_login = Table(
+    "failed_login",
+    METADATA,
+    Column("key", String(128), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_failure", Instant, nullable=False),
+    Column("wait_until", Instant, nullable=False),
+    Column("limited", Boolean, nullable=False),
 )

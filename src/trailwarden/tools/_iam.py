@@ -81,7 +81,7 @@ class Judged:
         known = any(arn in each.last_access for each in self.snapshots)
         if self._file or known or account not in self.connected:
             return
-        connection = self._app.state.connections.get(account)
+        connection = self._app.state.connections.get(account, purpose="read")
         self.snapshots = tuple(
             with_last_access(self._app.broker, connection, each, (arn,)) if each.account == account else each
             for each in self.snapshots
@@ -211,7 +211,7 @@ def judged(
 
         return Judged(app, (load_authorization_file(file),), (), str(file), file=True)
     if accounts:
-        connections = [app.state.connections.get(each) for each in accounts]
+        connections = [app.state.connections.get(each, purpose="read") for each in accounts]
     else:
         connections = [each for each in app.state.connections.list() if each.purpose != "respond"]
     if not connections:

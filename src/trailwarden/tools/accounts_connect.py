@@ -52,7 +52,11 @@ def accounts_connect(
     ],
     *,
     external_id: Annotated[
-        str | None, Meta(description="External ID that the roles' trust policies ask for; generated if not given")
+        str | None,
+        Meta(
+            description="External ID that the roles' trust policies ask for; generated if not given",
+            extra={"secret": True},
+        ),
     ] = None,
     label: Annotated[str, Meta(description="A name for the account, shown beside its id")] = "",
     purpose: Annotated[

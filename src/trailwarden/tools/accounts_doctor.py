@@ -5,10 +5,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from ..aws.connection import Connection
 from ..aws.diagnosis import Diagnosis
 from ..errors import UsageError
 from ..installation import Installation
 from ..tool import tool
+from ._respond import snapshot_of
 
 #: A diagnosis wants to know soon that nobody answers.
 ATTEMPTS = 3
@@ -55,16 +57,20 @@ def accounts_doctor(
 ) -> DoctorReport:
     """Diagnose connections: credentials, clock, role, trust policy, External ID, permissions, trail, Regions.
 
+    Of a role to respond with, each action is told: whether the role may carry it out, or what it lacks.
+
     AWS answers alike where a role is missing, its trust policy does not name this installation, or the
     External ID is wrong. Another working connection to the same account, or --profile, tells them apart.
 
     Raises:
         UsageError: no such connection, or none at all.
     """
+    from ..actions import actions  # noqa: PLC0415
     from ..aws.doctor import diagnose_all  # noqa: PLC0415
 
     store = app.state.connections
-    connections = [store.get(each) for each in accounts] if accounts else list(store.list())
+    named = (found for each in accounts for found in store.matching(each))
+    connections = list(dict.fromkeys(named)) if accounts else list(store.list())
     if not connections:
         raise UsageError(
             "no account is connected", remedy="trailwarden accounts policy prints a role; accounts connect connects it"
@@ -73,11 +79,26 @@ def accounts_doctor(
     diagnoses = diagnose_all(
         broker,
         connections,
-        {each.title: each.needs for each in app.tools.values() if each.needs},
+        {
+            **{each.title: each.needs for each in app.tools.values() if each.needs},
+            "Plan response actions": sorted({need.action for kind in actions().values() for need in kind.reads}),
+        },
         now=app.now,
         second_view=broker.own_session(profile) if profile else None,
         progress=app.progress,
+        responding=lambda connection: _lacking(app, connection),
     )
     for diagnosis in diagnoses:
         store.record_check(diagnosis.connection, diagnosis.status, at=diagnosis.at)
     return DoctorReport(tuple(diagnoses))
+
+
+def _lacking(app: Installation, connection: Connection) -> dict[str, tuple[str, ...]] | None:
+    """What a respond role lacks for each action, by its title; None where the account's IAM cannot be read."""
+    from ..actions import actions  # noqa: PLC0415
+    from ..aws.session_policy import lacking_for_action  # noqa: PLC0415
+
+    snapshot = snapshot_of(app, connection.account_id, refresh=True)
+    if snapshot is None:
+        return None
+    return {kind.title: lacking_for_action(kind, snapshot, connection.role_arn) for kind in actions().values()}

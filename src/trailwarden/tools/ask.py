@@ -20,7 +20,7 @@ from ._sessions import session_index
 from .search import SEARCH_NEEDS
 
 if TYPE_CHECKING:
-    from ..ask import Answer, Found, Interpretation
+    from ..ask import Answer, Found, Interpretation, Requests
 
 #: For how long a question can be continued ("and yesterday?").
 CONVERSATION = timedelta(hours=1)
@@ -59,6 +59,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
         'trailwarden ask "How do users authenticate to AWS in this account?"',
         'trailwarden ask "What permissions does the AdminRole have? Is it over-privileged?"',
         'trailwarden ask "Find AWS sessions related to the CrowdStrike alert on LAPTOP-7"',
+        """trailwarden ask "Delete john's access key AKIAIOSFODNN7EXAMPLE\"""",
     ),
 )
 def ask(
@@ -69,18 +70,22 @@ def ask(
     *,
     new: Annotated[bool, Meta(description="Do not continue the question before, even if this one could")] = False,
 ) -> Answered:
-    """Answer a question about what happened: who, what, when, from where.
+    """Answer a question about what happened: who, what, when, from where; or propose what is asked to be done.
 
     The query that the question was understood as is always shown, and can be edited and run. What is not
     understood is said, with the nearest questions that are; nothing is guessed. A question may continue the
-    one of the last hour ("and yesterday?", "only failures"). docs/ask.md is the grammar.
+    one of the last hour ("and yesterday?", "only failures"). docs/ask.md is the grammar. What is asked to be
+    done ("disable john") becomes a proposal, which is shown and waits for a person's approval.
 
     Raises:
         NotUnderstood: the question is outside the grammar (exit code 2).
     """
-    from ..ask import interpret  # noqa: PLC0415
+    from ..ask import interpret, parse_requests  # noqa: PLC0415
     from ..lake.query import vocabulary  # noqa: PLC0415
 
+    requests = parse_requests(question)
+    if requests is not None:
+        return _proposed(app, question, requests)
     now = app.now()
     conversation = app.home / "conversation.json"
     understood = interpret(
@@ -108,6 +113,35 @@ def ask(
         notices=answer.notices,
         result=result,
         coverage=getattr(result, "coverage", Coverage()),
+    )
+
+
+def _proposed(app: Installation, question: str, requests: "Requests") -> Answered:
+    """File what is asked to be done, clause by clause; a clause that cannot be proposed is said with its reason.
+
+    Raises:
+        Forbidden: whoever asks may not propose.
+        TrailwardenError: none of it can be proposed; that of the first clause.
+    """
+    from ._requests import file_requests  # noqa: PLC0415
+
+    filed = file_requests(app, question, requests)
+    count, total = len(filed.proposals), len(requests.requests)
+    words = ", ".join(each.action.replace("_", " ") for each in filed.proposals)
+    clauses = "" if count == total else f" {count} of {total} clauses;"
+    return Answered(
+        question=question,
+        interpretation=Understood(
+            tool="actions_propose",
+            arguments={"requests": [[each.action, dict(each.arguments)] for each in requests.requests]},
+            words=f"Propose: {'; '.join(each.clause for each in requests.requests)}",
+            command="; ".join(filed.commands),
+        ),
+        summary=f"Proposed:{clauses} {words}. Nothing is done before a person approves it.",
+        findings=(),
+        notices=tuple(f"not proposed: {each.clause}: {each.why} {each.remedy}".strip() for each in filed.refused),
+        result=filed,
+        coverage=Coverage(),
     )
 
 

@@ -79,7 +79,7 @@ def _s3_client(app: Installation, uri: str, account: str | None) -> Any:
     from ..aws.errors import aws_errors  # noqa: PLC0415
 
     if account is not None:
-        return app.broker.client(app.state.connections.get(account), "s3")
+        return app.broker.client(app.state.connections.get(account, purpose="read"), "s3")
     bucket, prefix = parse_s3_uri(uri)
     refused: list[str] = []
     ways: list[tuple[str, Callable[[], AwsSession]]] = [("this installation's own principal", app.broker.own)]

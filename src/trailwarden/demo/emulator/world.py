@@ -261,6 +261,13 @@ class World:
             self.credentials[credential.access_key_id] = credential
         return credential
 
+    def account_of_key(self, access_key_id: str) -> str | None:
+        """The account that holds a user's key, active or not."""
+        holding = (
+            account for account, held in list(iam_backends.items()) if access_key_id in held[PARTITION].access_keys
+        )
+        return next(holding, None)
+
     def find_credential(self, access_key_id: str) -> Credential | None:
         """Whom a key authenticates. Inactive and deleted keys of users authenticate nobody."""
         if (known := self.credentials.get(access_key_id)) is not None:

@@ -53,7 +53,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_proposal_record"),
         sa.ForeignKeyConstraint(["proposal_id"], ["proposal.id"], name="fk_proposal_record_proposal_id"),
         sa.CheckConstraint(
-            "kind IN ('approval', 'outcome', 'transition', 'evidence')", name=op.f("ck_proposal_record_kind")
+            "kind IN ('approval', 'outcome', 'transition', 'evidence', 'watch')", name=op.f("ck_proposal_record_kind")
         ),
     )
     op.create_index("ix_proposal_record_proposal_id", "proposal_record", ["proposal_id"])
