@@ -6,7 +6,7 @@ their vocabulary. A rule names what was done, and judges nobody; its ``blind_spo
 A rule sees one call, but for those with ``burst``: they count different operations of one caller within a span.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -26,6 +26,21 @@ from .rules import documents
 NOTABLE_LEVELS = ("Permissions management", "Write")
 Known = Callable[[str], str | None]
 Outcome = Literal["success", "failure", "any"]
+#: What a rule's sign tells of. Signs of one family are not independent: :mod:`.confidence` damps all but the strongest.
+Family = Literal[
+    "origin",  # where calls came from
+    "amount",  # how many calls there were
+    "authentication",  # how somebody signed in
+    "credentials",  # secrets and credentials, taken or used elsewhere
+    "denied",  # what was tried without permission
+    "discovery",  # looking around
+    "privilege",  # more permissions, or the way to an administrator
+    "persistence",  # ways back in: users, keys, trusts
+    "evasion",  # recording and guarding turned off
+    "execution",  # code run on what others own
+    "exposure",  # data or networks opened to others
+    "impact",  # destruction, and use of resources
+]
 Test = Literal[
     "any_of",  # one of the values matches one of these patterns (*), in any case
     "none_of",  # there is a value, and none matches any of these
@@ -72,13 +87,16 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One rule. It finds a call of one of ``events`` (``service:Name``, ``*`` for any run) that ended as ``outcome``
     says, with one of ``errors`` where there are any, and of which every predicate in ``when`` holds.
 
-    ``technique`` is MITRE ATT&CK's. ``positive`` and ``negative`` are its cases.
+    ``technique`` is MITRE ATT&CK's. ``weight`` is what it adds to the belief that somebody means harm, below 0.4 where
+    it is common in daily work. ``positive`` and ``negative`` are its cases.
     """
 
     id: str
     title: str
     technique: str
     severity: Severity
+    weight: Annotated[float, Meta(ge=0, lt=1)]
+    family: Family
     source: str
     blind_spots: str
     events: tuple[str, ...]
@@ -129,7 +147,7 @@ def notable(
 
     A record that comes twice, and the two records of a cross-account call, count once: all reasons of both.
     """
-    calls = sorted({event.event_id: event for event in events}.values(), key=lambda each: (each.time, each.event_id))
+    calls = in_order(events)
     reasons: dict[str, dict[str, None]] = {event.event_id: {} for event in calls}
     for event, rule in _found(calls, detections() if rules is None else rules):
         reasons[event.event_id][rule.id] = None
@@ -137,6 +155,19 @@ def notable(
     for event in calls:
         reasons[event.event_id].update(dict.fromkeys(_plain(event, seen, level)))
     return tuple(_notable(event, why) for event, why in _once(calls, reasons) if why)
+
+
+def detected(events: Iterable[Event]) -> Mapping[str, tuple[Event, ...]]:
+    """The calls that each rule finds, by its id, oldest first; the two records of a cross-account call count once."""
+    found: dict[str, dict[tuple[str, str], Event]] = defaultdict(dict)
+    for event, rule in _found(in_order(events), detections()):
+        found[rule.id].setdefault((event.shared_event_id or event.event_id, called(event)), event)
+    return {rule: tuple(calls.values()) for rule, calls in found.items()}
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """The events by time, each once."""
+    return sorted({event.event_id: event for event in events}.values(), key=lambda each: (each.time, each.event_id))
 
 
 def is_denied(event: Event) -> bool:
@@ -224,12 +255,16 @@ def _bursts(rule: Detection, calls: Sequence[Event]) -> Iterator[Event]:
             by_caller[caller].append(event)
     span = timedelta(minutes=rule.burst.minutes)
     for own in by_caller.values():
+        within: Counter[str] = Counter()
         start = 0
         for end, event in enumerate(own):
+            within[called(event)] += 1
             while event.time - own[start].time > span:
+                within -= Counter((called(own[start]),))
                 start += 1
-            if end >= start and len({called(each) for each in own[start : end + 1]}) >= rule.burst.operations:
+            if len(within) >= rule.burst.operations:
                 yield own[start]
+                within.clear()
                 start = end + 1
 
 
