@@ -46,8 +46,9 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-reference: install ## Renew docs/cli.md
+reference: install ## Renew docs/cli.md and docs/detections.md
 	@$(BIN)/python -m trailwarden.faces.reference > docs/cli.md
+	@$(BIN)/python -m trailwarden.signs.catalogue > docs/detections.md
 
 bench: install ## Measure ingest, search, sessions and IAM; BENCH_RECORDS sets the size
 	@$(BIN)/python -m bench.ingest --records $(or $(BENCH_RECORDS),200000)

@@ -15,7 +15,14 @@ from ..tools.accounts_connect import ConnectReport
 from ..tools.accounts_doctor import DoctorReport
 from ..tools.accounts_list import ConnectedAccounts
 from ..tools.ask import Answered
-from . import views_actions, views_alerts, views_iam, views_people, views_sessions  # noqa: F401 - they register their shows
+from . import (  # noqa: F401 - they register their shows
+    views_actions,
+    views_alerts,
+    views_hunt,
+    views_iam,
+    views_people,
+    views_sessions,
+)
 from .output import View, encode
 from .render import console, counted, new_table, show, show_coverage, show_findings
 from .terminal import safe

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..model.proposal import BlastItem, State, StepOutcome, Watch
+from ..tools._requests import ProposedActions
 from ..tools._respond import ProposalCard, ShownStep
 from ..tools.actions_list import OfferedAction, Proposals
 from ..tools.actions_watch import Watched
@@ -238,6 +239,18 @@ def _lines(title: str, lines: Iterable[str], style: str) -> Iterable[RenderableT
     yield _heading(title)
     for each in several:
         yield Padding(Text("• ").append(safe(each, cap=1200), style), (0, 0, 0, 2))
+
+
+@show.register
+def _(made: ProposedActions, view: View) -> RenderableType:
+    parts: list[RenderableType] = []
+    for each in made.proposals:
+        parts += [proposal_card(each, view), Text()]
+    for refused in made.refused:
+        parts.append(Text.assemble(("Not proposed: ", "bold red"), safe(refused.clause, cap=200)))
+        parts.append(Text(f"  {safe(refused.why, cap=600)}"))
+        parts += [Text(f"  Remedy: {safe(refused.remedy, cap=600)}", style="dim")] if refused.remedy else []
+    return Group(*parts)
 
 
 @show.register
