@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format reference bench clean lock
+.PHONY: help install assets browser demo test check format reference bench clean lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,10 +30,25 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 	@echo "Ready: $(BIN)/trailwarden"
 
+ASSETS := src/trailwarden/faces/web/static/vendor/.installed
+
+assets: install $(ASSETS) ## Put the console's third-party files in place (needs npm)
+
+$(ASSETS): web/package-lock.json scripts/assets.py
+	@$(BIN)/python scripts/assets.py
+	@touch $(ASSETS)
+
+browser: install ## Find a Chromium for the console's tests, or install one
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium; } || \
+		$(BIN)/playwright install chromium || \
+		{ echo "No Chromium for the console's tests. Remedy: install it (Debian and Ubuntu: apt-get install chromium)" >&2; exit 1; }
+
 demo: install ## Run the main job on a simulated AWS organisation
 	@$(BIN)/trailwarden demo
 
-test: install ## Run all tests
+test: install assets browser ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses=2
 
 check: install ## Lint, types, import contracts

@@ -145,7 +145,7 @@ def test_nothing_else_can_be_done_under_it(emulator: Emulator, admin: boto3.Sess
         lambda: session.update_access_key(UserName="mary", AccessKeyId=key, Status="Inactive"),
         lambda: session.attach_user_policy(**john, PolicyArn=ADMINISTRATOR_ACCESS),
         lambda: session.delete_user(**john),
-        lambda: session.list_users(),
+        session.list_users,
     ):
         with pytest.raises(ClientError, match="AccessDenied"):
             refused()

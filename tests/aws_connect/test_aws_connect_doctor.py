@@ -334,6 +334,30 @@ def test_a_respond_role_must_let_a_session_name_the_approver(world: World) -> No
     assert "source_identity" not in [check.id for check in reading.checks]
 
 
+def respond_role(world: World) -> Connection:
+    both = trust_document(Action=["sts:AssumeRole", "sts:SetSourceIdentity"])
+    return world.connect(world.role(world.account(), both, attach=(), allow=("iam:GetRole",)), purpose="respond")
+
+
+def test_of_a_respond_role_each_action_is_told(world: World) -> None:
+    lacking = {"Delete access key": (), "Disable IAM user": ("iam:AttachUserPolicy", "iam:UpdateSSHPublicKey")}
+    diagnosis = examine(world, respond_role(world), responding=lambda _: lacking)
+    may, lacks = (check for check in diagnosis.checks if check.id == "permissions")
+    assert (may.title, may.status, may.remedy) == ("May carry out: Delete access key", "ok", "")
+    assert (lacks.title, lacks.status) == ("May carry out: Disable IAM user", "warning")
+    assert lacks.detail == "lacks iam:AttachUserPolicy, iam:UpdateSSHPublicKey"
+    assert "--for respond" in lacks.remedy
+    assert diagnosis.causes == ("permission_missing",)
+    assert diagnosis.usable
+    assert "trail" not in [check.id for check in diagnosis.checks], "it reads nothing"
+
+
+def test_what_a_respond_role_may_do_is_unknown_where_iam_was_not_read(world: World) -> None:
+    diagnosis = examine(world, respond_role(world), responding=lambda _: None)
+    (check,) = (check for check in diagnosis.checks if check.id == "permissions")
+    assert (check.status, check.cause) == ("unknown", "permission_not_visible")
+
+
 @pytest.mark.parametrize(
     ("demanded", "hint"),
     [

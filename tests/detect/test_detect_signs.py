@@ -66,6 +66,12 @@ def test_detections_are_signs_with_their_records() -> None:
     assert found[0].first == found[0].last == T0 + timedelta(seconds=1)
 
 
+def test_a_burst_is_told_as_one() -> None:
+    calls = [event(at, f"ec2:Describe{at}") for at in range(20)]
+    (found,) = [each for each in signs_of(facts(*calls)).signs if each.id == "discovery-burst"]
+    assert (found.count, found.reason) == (1, "1 burst, beginning with ec2:Describe0")
+
+
 def test_repetition_adds_no_weight_and_both_records_of_a_call_count_once() -> None:
     once = signs_of(facts(event(1, "iam:CreateUser"))).signs[0]
     often = signs_of(facts(*(event(at, "iam:CreateUser") for at in range(9)))).signs[0]

@@ -86,10 +86,15 @@ class AwsSession:
     def once(self, service: str, region: str) -> Any:
         """The client of ``service`` in ``region`` that makes every call once: for calls that change something, where a
         retry of the SDK would hide whether the first try took effect. Raises as ``client``."""
+        from botocore.config import Config  # noqa: PLC0415
+
         with self._lock:
             if (service, region, 1) not in self._clients:
                 with aws_errors(f"{service}:*", account=self.account, region=region):
-                    config = msgspec.structs.replace(self._settings, attempts=1).config()
+                    # Not "adaptive": after throttling it would hold calls back by itself, beside whoever waits for it.
+                    config = self._settings.config().merge(
+                        Config(retries={"mode": "standard", "total_max_attempts": 1})
+                    )
                     self._clients[service, region, 1] = self.boto.client(service, region_name=region, config=config)
             return self._clients[service, region, 1]
 

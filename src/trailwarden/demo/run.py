@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -155,15 +155,26 @@ def connect_and_ingest(up: Running, app: App) -> None:
     app.ingest((up.archive,))
 
 
-def stay_up(*, records: int, seed: int, progress: Progress) -> None:
-    """Bring the organisation up, connected and ingested; print one line; stay until SIGTERM or SIGINT."""
+def stay_up(
+    *, records: int, seed: int, progress: Progress, console: Callable[[App], AbstractContextManager[str]]
+) -> None:
+    """Bring the organisation up, connected and ingested, with the console over it (``console`` serves one and gives its
+    address); print one line; stay until SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with running(records=records, seed=seed, progress=progress) as up:
         with App.open(up.home, progress=progress) as app:
             connect_and_ingest(up, app)
-        ready = Ready(home=str(up.home), aws_endpoint=up.endpoint, falcon_endpoint=up.falcon_endpoint)
-        sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
-        sys.stdout.flush()
-        stop.wait()
+        with App.open(up.home) as app, console(app) as origin:
+            ready = Ready(
+                home=str(up.home),
+                aws_endpoint=up.endpoint,
+                falcon_endpoint=up.falcon_endpoint,
+                console=origin,
+            )
+            first = app.state.people.first_run_link(origin, by=app.actor, now=app.now())
+            sys.stderr.write(f"Within 15 minutes, make the console's first person at\n  {first}\n")
+            sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
+            sys.stdout.flush()
+            stop.wait()

@@ -26,7 +26,9 @@ from ..tool import Parameter, Tool
 from . import cli_actions, cli_people
 from .cli_common import SectionedCommand, SectionedOption, ToolGroup, finish, opened, output_options, zone_of
 from .cli_demo import demo
+from .cli_mcp import mcp
 from .cli_people import act_as_terminal
+from .serve import serve
 
 GROUP_HELP = {
     "actions": "Propose, approve and carry out response actions, and undo them.",
@@ -309,8 +311,8 @@ def build() -> click.Group:
         named = root.commands[name]
         assert isinstance(named, ToolGroup)
         add(named)
-    root.add_command(demo)
-    root.add_command(completion)
+    for command in (serve, mcp, demo, completion):
+        root.add_command(command)
     return root
 
 
@@ -319,6 +321,7 @@ _ORDER = (
     "search",
     "event",
     "identity",
+    "hunt",
     "sessions",
     "auth-model",
     "iam",

@@ -47,10 +47,11 @@ def up(records: int, seed: int) -> None:
     what it says, every other command works against it.
     """
     from ..demo.run import stay_up  # noqa: PLC0415
+    from .serve import in_background  # noqa: PLC0415
     from .terminal import terminal_progress  # noqa: PLC0415
 
     try:
-        stay_up(records=records, seed=seed, progress=terminal_progress())
+        stay_up(records=records, seed=seed, progress=terminal_progress(), console=in_background)
     except TrailwardenError as error:
         from .cli_common import report_failure  # noqa: PLC0415
 

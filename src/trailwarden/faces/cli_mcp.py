@@ -21,13 +21,13 @@ def _mcp(http: bool, port: int) -> None:
         import uvicorn  # noqa: PLC0415
 
         served = http_app(app, KnownCallers(lambda token: app.state.tokens.use(token, now=app.now())))
-        listener = listen(port)
+        listener = _listen(port)
         click.echo(f"The MCP server: http://127.0.0.1:{listener.getsockname()[1]}/mcp", err=True)
         config = uvicorn.Config(served, log_level="warning", access_log=False, server_header=False)
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def listen(port: int) -> socket.socket:
+def _listen(port: int) -> socket.socket:
     """A socket of this machine alone.
 
     Raises:
@@ -37,6 +37,7 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
+        listener.listen()  # whoever is told the address may connect at once
     except OSError as error:
         listener.close()
         raise SetupError(
@@ -50,8 +51,8 @@ mcp = SectionedCommand(
     callback=_mcp,
     short_help="Serve the tools to a model (MCP)",
     help="Serve the tools to a model, by the Model Context Protocol.\n\nOver standard input and output, for the "
-    "program that starts it; with --http, over streamable HTTP on 127.0.0.1, where each request shows an API token (tokens "
-    "create). A model reads, and proposes; no tool approves or executes an action.",
+    "program that starts it; with --http, over streamable HTTP on 127.0.0.1, where each request shows an API token "
+    "(tokens create). A model reads, and proposes; no tool approves or executes an action.",
     params=[
         SectionedOption("--http", is_flag=True, help="Listen for streamable HTTP on 127.0.0.1, at /mcp"),
         SectionedOption(

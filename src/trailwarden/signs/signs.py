@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ..detect import called, in_order
+from ..detect import called, detection, in_order
 from ..model.event import Event
 from ..model.finding import Evidence, Finding, Severity
 from ..model.time import format_instant
@@ -224,6 +224,9 @@ def _did(rule: str, events: Sequence[Event]) -> str:
         return f"{_number(len(events), 'call')} denied in bursts: {calls}"
     if rule == RECONNAISSANCE:
         return f"within a quarter of an hour: {', '.join(called(each) for each in events)}"
+    known = detection(rule)
+    if known is not None and known.burst is not None:
+        return f"{_number(len(events), 'burst')}, beginning with {calls}"
     failed = sum(1 for each in events if each.outcome == "failure")
     return f"{calls}: {_number(len(events), 'call')}{f', {failed} failed' if failed else ''}"
 

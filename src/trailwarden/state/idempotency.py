@@ -49,7 +49,7 @@ class AnswerStore:
         Raises:
             Conflict: the key belongs to another request, or to one that is still under way.
         """
-        place = sha256(f"{caller}\n{key}".encode()).hexdigest()
+        place = sha256(f"{len(caller)} {caller} {key}".encode()).hexdigest()
         claimed = self._now()
         former = self._claim(place, digest, claimed)
         if former is not None:

@@ -1,0 +1,267 @@
+"""Search: filters as addresses, facets, the histogram, a table of any length, records, exports."""
+
+import json
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+from web_kit import EVERYTHING, Served, Watch, violations
+
+from trailwarden.model.event import EventFilter
+
+LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+MANY = 100_000
+
+
+@pytest.mark.parametrize("page", LOOKS, indirect=True, ids=lambda look: f"{look[0]}-{look[1]}")
+@pytest.mark.parametrize(
+    "path", ["/search?last=30d", "/search?user=nobody-of-that-name", "/search?ip=185.220.101.1&last=all"]
+)
+def test_search_is_accessible_and_fits(page: Page, path: str) -> None:
+    page.goto(path)
+    if "nobody" not in path:
+        expect(page.locator(".vt-row").first).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_an_event_s_own_page_is_accessible(page: Page, console: Served) -> None:
+    event = console.app.search(EventFilter(failed=True), limit=1).events[0]
+    page.goto(f"/events/{event.event_id}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(event.name or "")
+    assert violations(page) == []
+
+
+def test_typed_filters_become_chips_and_can_be_dropped(page: Page) -> None:
+    page.goto("/search?last=all")
+    page.keyboard.press("/")
+    page.keyboard.type("185.220.101.1")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/search\?last=all&ip=185\.220\.101\.1$"))
+    page.locator("[data-search]").fill("-event:sts:GetCallerIdentity")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chip.set")).to_have_count(2)
+    page.get_by_role("link", name="Without ip 185.220.101.1").click()
+    expect(page.locator(".chip.set")).to_have_count(1)
+
+
+def test_facets_narrow_and_leave_out(page: Page, console: Served) -> None:
+    page.goto("/search?last=all")
+    facet = page.locator(".facet", has_text="Address").first
+    value = facet.locator(".choice-value").first.inner_text()
+    facet.locator("a.choice").first.click()
+    expect(page.locator(".chip.set")).to_contain_text(value)
+    total = console.app.search(EventFilter(ip=(value,)), limit=1).total
+    expect(page.locator(".figure b").first).to_have_text(f"{total:,}")
+    page.go_back()
+    page.locator(".facet", has_text="Address").first.locator(".choice-out").first.click()
+    expect(page.locator(".chip.set")).to_contain_text(f"not ip{value}")
+
+
+def test_the_histogram_is_brushed_into_a_window(page: Page) -> None:
+    page.goto("/search?last=30d")
+    over = page.locator(".u-over")
+    box = over.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 20, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**from=*")
+    query = parse_qs(urlsplit(page.url).query)
+    assert set(query) >= {"from", "to"}
+    assert "last" not in query
+    assert query["from"][0] < query["to"][0]
+
+
+def test_a_row_opens_its_record_and_leads_on(page: Page, watch_of: dict[Page, Watch]) -> None:
+    page.goto("/search?user=john@company.com&last=all")
+    expect(page.locator(".vt-row").first).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator('.vt-row[aria-selected="true"]')).to_have_attribute("data-at", "1")
+    page.keyboard.press("Enter")
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_text("The record, as CloudTrail wrote it")).to_be_visible()
+    assert violations(page) == []
+    drawer.get_by_role("button", name="Pin", exact=True).click()
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-pin-count]")).to_have_text("1")
+    page.get_by_role("button", name="Pinned").click()
+    assert violations(page) == []
+    page.get_by_role("dialog").get_by_role("link").click()
+    page.locator(".pivot", has_text="this key").click()
+    expect(page).to_have_url(re.compile(r"/search\?access_key=\w+&last=all$"))
+    assert watch_of[page].complaints == []
+
+
+def test_a_table_of_many_rows_keeps_few_in_the_page(page: Page) -> None:
+    def rows(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        start = int(query.get("cursor", ["0"])[0])
+        end = min(start + 1000, MANY)
+        body = {
+            "rows": [
+                [
+                    f"id-{n}",
+                    "2026-11-24 03:42:38",
+                    f"user-{n}",
+                    "iam",
+                    "GetUser",
+                    "203.0.113.7",
+                    "1" * 12,
+                    "us-east-1",
+                    "",
+                    "read",
+                ]
+                for n in range(start, end)
+            ],
+            "next": str(end) if end < MANY else None,
+            "total": MANY,
+        }
+        route.fulfill(json=body)
+
+    page.route("**/search/rows*", rows)
+    page.goto("/search?last=all")
+    view = page.locator(".vt-view")
+    expect(page.locator(".vt-row").first).to_be_visible()
+    # Down to the end, again and again, as the table grows.
+    page.evaluate(
+        """async (end) => {
+            const view = document.querySelector(".vt-view");
+            for (let tries = 0; tries < 2000; tries += 1) {
+                view.scrollTop = view.scrollHeight;
+                await new Promise(requestAnimationFrame);
+                const last = [...document.querySelectorAll(".vt-row")].at(-1);
+                if (last && Number(last.dataset.at) === end) return;
+            }
+        }""",
+        MANY - 1,
+    )
+    expect(view.locator(".vt-row").last).to_contain_text(f"user-{MANY - 1}")
+    assert page.locator(".vt-row").count() < 80
+    expect(page.locator("[data-loaded]")).to_have_text(f"{MANY:,}")
+    page.keyboard.press("k")
+    view.press("Home")
+    expect(page.locator(".vt-row").first).to_contain_text("user-0")
+
+
+def test_hostile_rows_are_text(page: Page) -> None:
+    hostile = '<img src=x onerror="alert(1)">\u202e\x1b'
+    row = ["id", "2026-11-24 03:42:38", hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile]
+    page.route("**/search/rows*", lambda route: route.fulfill(json={"rows": [row], "next": None, "total": 1}))
+    page.goto("/search?last=all")
+    expect(page.locator(".vt-row")).to_have_count(1)
+    assert page.locator(".vt-row img").count() == 0
+    shown = page.locator(".vt-row").inner_text()
+    assert "\\u202e\\x1b" in shown
+    assert "\u202e" not in shown
+
+
+def test_a_refused_piece_of_the_table_is_said(page: Page, watch_of: dict[Page, Watch]) -> None:
+    refused = {"error": "the lake is busy", "kind": "Busy", "remedy": "wait a minute"}
+    page.route("**/search/rows*", lambda route: route.fulfill(status=503, json=refused))
+    page.goto("/search?last=all")
+    expect(page.locator(".vt-more")).to_contain_text("the lake is busy. Remedy: wait a minute")
+    page.unroute("**/search/rows*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".vt-row").first).to_be_visible()
+    watch_of[page].expect_status(503)
+
+
+def test_live_tail_puts_new_events_on_top(page: Page) -> None:
+    page.goto("/search?last=30d")
+    expect(page.locator(".vt-row").first).to_be_visible()
+    first = page.locator(".vt-row").first.inner_text()
+    new = [
+        "new-id",
+        "2026-11-24 23:59:59",
+        "somebody-new",
+        "iam",
+        "CreateUser",
+        "203.0.113.7",
+        "1" * 12,
+        "us-east-1",
+        "",
+        "change",
+    ]
+    page.route("**/search/rows*live=auto*", lambda route: route.fulfill(json={"rows": [new], "next": None, "total": 1}))
+    page.get_by_role("button", name="Live").click()
+    expect(page.locator(".vt-row").first).to_contain_text("somebody-new")
+    expect(page.locator(".vt-row").nth(1)).to_have_text(re.compile(re.escape(first.split("\n")[0])))
+    page.get_by_role("button", name="Live").click()
+    expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "false")
+
+
+def test_searches_are_saved(page: Page) -> None:
+    page.goto("/search?ip=185.220.101.1&last=all")
+    page.locator("summary", has_text="Saved").click()
+    page.get_by_role("button", name="Save this search").click()
+    page.get_by_label("Name").fill("The exit node")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    page.goto("/search")
+    page.locator("summary", has_text="Saved").click()
+    page.get_by_role("link", name="The exit node").click()
+    expect(page).to_have_url(re.compile("ip=185.220.101.1"))
+
+
+def test_all_filters_are_in_a_form(page: Page) -> None:
+    page.goto("/search?last=all")
+    page.get_by_role("button", name="All filters").click()
+    assert violations(page) == []
+    page.get_by_label("Region", exact=True).fill("us-east-1")
+    page.locator("#filter-failed").select_option("true")
+    page.get_by_role("dialog").get_by_role("button", name="Search").click()
+    expect(page).to_have_url(re.compile("region=us-east-1.*failed=true"))
+
+
+def test_pages_and_tables_agree_with_the_command_line(console: Served) -> None:
+    where = EventFilter(user=("john@company.com",))
+    expected = console.app.search(where, limit=1000)
+    with console.client(EVERYTHING) as client:
+        query = {"user": "john@company.com", "last": "all"}
+        answer = client.get("/search", params={**query, "format": "json"}).json()
+        rows = client.get("/search/rows", params={**query, "limit": "10"}).json()
+        rest = client.get("/search/rows", params={**query, "limit": "1000", "cursor": rows["next"]}).json()
+    assert answer["total"] == expected.total
+    assert [each["event_id"] for each in answer["events"]] == [each.event_id for each in expected.events]
+    assert [row[0] for row in rows["rows"] + rest["rows"]] == [each.event_id for each in expected.events]
+
+
+def test_exports_hold_every_event_and_no_formula(console: Served) -> None:
+    total = console.app.search(EventFilter(), limit=1).total
+    with console.client(EVERYTHING) as client:
+        lines = client.get("/search/export", params={"last": "all", "format": "jsonl"})
+        sheet = client.get("/search/export", params={"last": "all", "format": "csv"})
+    assert len(lines.text.splitlines()) == total
+    assert json.loads(lines.text.splitlines()[0])["event_id"]
+    assert sheet.headers["content-disposition"] == 'attachment; filename="events.csv"'
+    assert sheet.text.startswith("event_id,time,")
+
+
+@pytest.mark.parametrize("query", ["failed=maybe", "last=soon", "format=xml", "cursor=nonsense", "order=sideways"])
+def test_odd_addresses_are_refused_with_a_remedy(console: Served, query: str) -> None:
+    with console.client(EVERYTHING) as client:
+        page = client.get(f"/search?{query}")
+        assert page.status_code in (400, 422)
+        assert "Remedy" in page.text
+
+
+def test_an_unknown_event_is_said(console: Served) -> None:
+    with console.client(EVERYTHING) as client:
+        answer = client.get("/events/there-is-none?format=json")
+    assert answer.json()["error"].startswith("the lake holds no event")
+
+
+def test_one_question_is_one_entry_of_the_audit_chain(console: Served) -> None:
+    def asked() -> int:
+        return sum(1 for entry in console.app.state.audit.entries() if entry.kind == "question")
+
+    with console.client(EVERYTHING) as client:
+        before = asked()
+        first = client.get("/search", params={"last": "all"})
+        rows = client.get("/search/rows", params={"last": "all", "limit": "10"}).json()
+        client.get("/search/rows", params={"last": "all", "limit": "10", "cursor": rows["next"]})
+    assert first.status_code == 200
+    assert asked() == before + 1
