@@ -50,6 +50,14 @@ class Access:
             return state.authenticators.answer(step, credential, site=self._site, attempt=attempt)
         return state.logins.answer(step, code, attempt=attempt)
 
+    def vouched(self, issuer: str, subject: str, *, address: str) -> access.Person | SecondFactorNeeded:
+        """Who it is that a provider vouches for, or what is still to be shown.
+
+        Raises:
+            NotAuthenticated: the subject is linked with nobody.
+        """
+        return self._app.state.logins.oidc(issuer, subject, attempt=self._attempt(address))
+
     def challenge(self, needed: SecondFactorNeeded, *, address: str) -> str:
         """What an authenticator is asked, as JSON; empty if the person has none."""
         if "webauthn" not in needed.methods:

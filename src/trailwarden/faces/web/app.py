@@ -34,6 +34,7 @@ How to add a page
 """
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Sequence
 from typing import Any
@@ -61,6 +62,7 @@ from ...errors import (
 from ..output import encode
 from . import pages as page_modules
 from .access import Access
+from .oidc import SECRET_VARIABLE, Provider
 from .routes import Console, Here, NotSignedIn, Pages, declared, here_of, local_path
 from .security import Cookies, Guard
 from .shown import link, statics
@@ -102,13 +104,17 @@ def create_app(
     so that cookies are sent over nothing else.
 
     Raises:
-        SetupError: the static files were not made.
+        SetupError: the static files were not made, or an OpenID Connect provider is set up by half.
         TypeError: a route declares no right.
     """
     statics()
     served = FastAPI(title="Trailwarden", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     lowered = tuple(origin.lower().rstrip("/") for origin in origins)
-    served.state.console = Console(app=app, access=access, cookies=Cookies(secure=secure), origins=lowered)
+    settings = app.settings.console
+    secret = os.environ.get(SECRET_VARIABLE)
+    provider = Provider(settings, secret, origin=lowered[0]) if settings.oidc_issuer else None
+    cookies = Cookies(secure=secure)
+    served.state.console = Console(app=app, access=access, cookies=cookies, origins=lowered, provider=provider)
     for pages in collected():
         served.include_router(pages.router)
     for router in (_files().router, *routers):

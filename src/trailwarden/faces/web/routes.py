@@ -18,6 +18,7 @@ from ...model.proposal import Actor
 from ...progress import Progress
 from ..output import View, disarm, encode, flatten, rows
 from .access import Access, Right
+from .oidc import Provider
 from .security import Cookies, new_token, own_origin, same, sent_token
 from .shown import Shown, environment
 
@@ -37,6 +38,7 @@ class Console(msgspec.Struct, frozen=True):
     access: Access
     cookies: Cookies
     origins: tuple[str, ...]
+    provider: Provider | None = None
 
 
 class Here:

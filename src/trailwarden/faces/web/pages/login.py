@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from fastapi import Form
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ....access import Person
 from ....errors import NotAuthenticated, TrailwardenError, UsageError
 from ....state.logins import SecondFactorNeeded
+from ..oidc import CALLBACK, Provider
 from ..routes import Here, OnPage, Pages, local_path
 
 pages = Pages()
@@ -40,6 +42,33 @@ def second(here: OnPage, step: Text, code: Text = "", credential: Text = "", nex
     except NotAuthenticated as refused:
         return _again(here, "login.html", refused, next=local_path(next), login="")
     return _known(here, person, action="", next_page=local_path(next))
+
+
+@pages.get("/login/oidc", right="anyone")
+async def begin_oidc(here: OnPage, next: str = "/") -> Response:  # noqa: A002
+    """On to the OpenID Connect provider."""
+    return await _provider(here).begin(here.request, local_path(next))
+
+
+@pages.get(CALLBACK, right="anyone")
+async def finish_oidc(here: OnPage) -> Response:
+    """Back from it."""
+    provider = _provider(here)
+    subject, next_page = await provider.finish(here.request)
+
+    def known() -> Response:
+        person = here.console.access.vouched(subject.issuer, subject.id, address=here.address)
+        return _known(here, person, action="/login/second", next_page=local_path(next_page))
+
+    response = await run_in_threadpool(known)
+    provider.forget(response)
+    return response
+
+
+def _provider(here: Here) -> Provider:
+    if here.console.provider is None:
+        raise UsageError("no OpenID Connect provider is set up", remedy="sign in with a password")
+    return here.console.provider
 
 
 @pages.post("/logout", right="read")
