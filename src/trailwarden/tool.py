@@ -20,6 +20,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Effect = Literal["read", "setup", "propose"]
 #: Longest text of an argument that the audit chain keeps.
 _KEPT = 1000
+#: The largest integer that JSON holds exactly everywhere.
+_EXACT = 2**53
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +127,6 @@ def _builtin(value: Any) -> Any:
         return [_builtin(each) for each in value]
     if isinstance(value, str):
         return value[:_KEPT]
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _EXACT):
         return value
     return str(value)[:_KEPT]

@@ -1,4 +1,4 @@
-"""Whether a call's effect is there: not before it, and after it; and nothing is said of another one of the same name."""
+"""Whether a call's effect is there: not before it, and after it; another principal of the same name tells nothing."""
 
 from typing import Any
 

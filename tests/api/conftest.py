@@ -11,7 +11,7 @@ from trailwarden.app import App
 from trailwarden.demo.run import connect_and_ingest, running
 from trailwarden.faces.api import api_router
 from trailwarden.faces.callers import KnownCallers
-from trailwarden.state.idempotency import METADATA, AnswerStore
+from trailwarden.state.idempotency import AnswerStore
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,6 @@ def api() -> Iterator[Api]:
         with App.open(up.home, clock=lambda: up.scenario.anchor - timedelta(hours=2)) as earlier:
             earlier.iam_scan(limit=1)  # so that there are two readings to compare
         app.accounts_doctor()  # so that each connection has been checked, whoever looks first
-        METADATA.create_all(app.state.engine)
         given = tokens(app, app.now())
 
         def session(request: Request) -> WebSession | None:

@@ -8,7 +8,7 @@ from threading import Barrier, Thread
 import pytest
 
 from trailwarden.state import State
-from trailwarden.state.idempotency import KEPT, METADATA, PATIENCE, AnswerStore, Conflict
+from trailwarden.state.idempotency import KEPT, PATIENCE, AnswerStore, Conflict
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -17,7 +17,6 @@ class Shelf:
     """A store with a clock that is set by hand, and how often work was done."""
 
     def __init__(self, state: State) -> None:
-        METADATA.create_all(state.engine)
         self.now = START
         self.done = 0
         self.store = AnswerStore(state.write, lambda: self.now)

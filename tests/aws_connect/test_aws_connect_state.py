@@ -122,7 +122,7 @@ def test_a_connection_is_found_by_each_of_its_names(state: State) -> None:
     with pytest.raises(UsageError, match="no connection 'stage'"):
         state.connections.get("stage")
     state.connections.add(f"{ROLE}Respond", "id-3", purpose="respond", now=NOW + timedelta(1))
-    with pytest.raises(UsageError, match="2 connections have account_id"):
+    with pytest.raises(UsageError, match="2 connections are '222222222222'"):
         state.connections.get(one.account_id)
     assert [each.purpose for each in state.connections.list(purpose="respond")] == ["respond"]
 

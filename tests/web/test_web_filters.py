@@ -136,8 +136,8 @@ def test_templates_escape_and_show_what_logs_hold(hostile: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "origins"),
     [
-        ({}, ("http://127.0.0.1:8765", "http://localhost:8765")),
-        ({"host": "::1", "port": 80}, ("http://[::1]:80", "http://localhost:80")),
+        ({}, ("http://localhost:8765", "http://127.0.0.1:8765")),
+        ({"host": "::1", "port": 80}, ("http://localhost:80", "http://[::1]:80")),
         ({"host": "localhost"}, ("http://localhost:8765",)),
         ({"public_url": "http://localhost:9000"}, ("http://localhost:9000",)),
         (

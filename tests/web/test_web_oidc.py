@@ -1,8 +1,10 @@
 """Sign-in with an OpenID Connect provider, against one on 127.0.0.1 that can be told to lie."""
 
 import hashlib
+import hmac
 import json
 import secrets
+import socket
 import threading
 import time
 from base64 import urlsafe_b64encode
@@ -14,7 +16,7 @@ import httpx
 import msgspec
 import pytest
 from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import RSAKey
 from web_kit import EVERYTHING, Served, add_people, serving
 
 from trailwarden.app import App
@@ -49,7 +51,7 @@ class Idp:
         """The answer of the token endpoint; PKCE is checked."""
         asked = self.codes.pop(form["code"][0])
         digest = hashlib.sha256(form["code_verifier"][0].encode()).digest()
-        assert urlsafe_b64encode(digest).rstrip(b"=").decode() == asked["code_challenge"]
+        assert _packed(digest) == asked["code_challenge"]
         now = int(time.time())
         claims = {
             "iss": self.issuer, "sub": SUBJECT, "aud": CLIENT, "exp": now + 60, "iat": now, "nonce": asked["nonce"],
@@ -58,10 +60,15 @@ class Idp:
         if self.forged == "other key":
             key = RSAKey.generate_key(2048, parameters={"kid": "one"})
         elif self.forged == "shared secret":
-            pem = self.key.as_pem(private=False)
-            id_token = jwt.encode({"alg": "HS256", "kid": "one"}, claims, OctKey.import_key(pem), algorithms=["HS256"])
-            return {"access_token": "x", "token_type": "Bearer", "id_token": id_token}
+            return {"access_token": "x", "token_type": "Bearer", "id_token": self._by_public_key(claims)}
         return {"access_token": "x", "token_type": "Bearer", "id_token": jwt.encode(header, claims, key)}
+
+    def _by_public_key(self, claims: dict[str, object]) -> str:
+        """A token whose shared secret is what everybody knows: the provider's public key."""
+        signed = ".".join(
+            map(_packed, (json.dumps({"alg": "HS256", "kid": "one"}).encode(), json.dumps(claims).encode()))
+        )
+        return f"{signed}.{_packed(hmac.digest(self.key.as_pem(private=False), signed.encode(), 'sha256'))}"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         idp = self
@@ -94,6 +101,10 @@ class Idp:
                 pass
 
         return Handler
+
+
+def _packed(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +192,19 @@ def test_a_login_leads_to_no_other_site(federated: Served, idp: Idp) -> None:
     with federated.client() as client:
         back = idp.authorize(begin(client, "/login/oidc?next=https://evil.example"))
         assert client.get(back).headers["location"] == "/"
+
+
+def test_a_provider_that_is_down_is_said(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("down")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        issuer = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        (home / "config.toml").write_text(f'[console]\noidc_issuer = "{issuer}"\noidc_client_id = "{CLIENT}"\n')
+        with App.open(home) as app, serving(app) as served, served.client() as client:
+            answer = client.get("/login/oidc")
+    assert answer.status_code == 500
+    assert "cannot be reached" in answer.text
+    assert "Remedy" in answer.text
 
 
 def test_without_a_provider_there_is_none(console: Served) -> None:

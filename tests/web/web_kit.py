@@ -54,12 +54,12 @@ def add_people(app: App) -> None:
 
 
 @contextmanager
-def serving(app: App) -> Iterator[Served]:
-    """The console over ``app`` on a free port."""
+def serving(app: App, *, name: str = "127.0.0.1") -> Iterator[Served]:
+    """The console over ``app`` on a free port, under a name of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
         port = listener.getsockname()[1]
+        origin = f"http://{name}:{port}"
         asgi = application(app, Listening(host="127.0.0.1", port=port, origins=(origin,), behind_proxy=False))
         server = uvicorn.Server(uvicorn.Config(asgi, log_level="warning", access_log=False))
         accepting = threading.Event()

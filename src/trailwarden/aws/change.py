@@ -9,6 +9,7 @@ document, and the whole content of an IP set, which UpdateIPSet replaces.
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -33,6 +34,8 @@ _THROTTLED_CODES = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "RequestThrottled"}
 )
 _THROTTLED_TRIES = 6
+#: Where a document has the time of its execution; the same text elsewhere is a customer's own.
+_ISSUED_BEFORE = re.compile(rf'("aws:TokenIssueTime"\s*:\s*"){re.escape(NOW)}(?=")')
 _DRY_RUN = "DryRunOperation"
 _LOCKED = "WAFOptimisticLockException"
 
@@ -85,10 +88,11 @@ class Change:
         return answer
 
     def _filled(self, value: Any) -> Any:
-        if not isinstance(value, str) or NOW not in value:
+        if not isinstance(value, str) or not _ISSUED_BEFORE.search(value):
             return value
         # IAM compares whole seconds: the next one, so that no session of this one is spared.
-        return value.replace(NOW, format_instant((self._now() + timedelta(seconds=1)).replace(microsecond=0)))
+        until = format_instant((self._now() + timedelta(seconds=1)).replace(microsecond=0))
+        return _ISSUED_BEFORE.sub(lambda found: f"{found[1]}{until}", value)
 
     def _update_ip_set(self, call: Call) -> str | None:
         """Read the set, change it, and write it back under the lock of the reading, until nobody came between.

@@ -80,7 +80,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def _names(host: str) -> tuple[str, ...]:
-    return (f"[{host}]" if ":" in host else host, *(each for each in ("localhost",) if each != host))
+    """The names of this machine's own console; the first is a name, since security keys know no addresses."""
+    return "localhost", *(f"[{each}]" if ":" in each else each for each in (host,) if each != "localhost")
 
 
 def application(app: App, where: Listening) -> "FastAPI":
@@ -174,6 +175,7 @@ def _listen(where: Listening) -> socket.socket:
             f"cannot listen on {where.host}:{where.port}: {error.strerror}",
             remedy="another port: --port, or [console] port in config.toml",
         ) from error
+    listener.listen()
     return listener
 
 

@@ -182,7 +182,10 @@ def parse_instant(text: str, *, now: datetime, zone: tzinfo = UTC) -> datetime:
         ) from None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=zone)
-    return parsed.astimezone(UTC)
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"no such time in UTC: {text!r}", remedy="name a time from the years 1 to 9999") from None
 
 
 def start_of_day(instant: datetime, zone: tzinfo = UTC) -> datetime:

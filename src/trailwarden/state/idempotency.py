@@ -13,23 +13,11 @@ from hashlib import sha256
 import sqlalchemy as sa
 
 from ..errors import UsageError
-from .tables import Instant
+from .tables import answered_request as table
 
 Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 #: For how long an answer is kept, and for how long a claim without one holds.
 KEPT, PATIENCE = timedelta(hours=24), timedelta(minutes=10)
-
-#: ``key`` is the SHA-256 of caller and key, ``request`` that of the request; ``answer`` is None while it is under way.
-METADATA = sa.MetaData()
-answered_request = sa.Table(
-    "answered_request",
-    METADATA,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("request", sa.String(64), nullable=False),
-    sa.Column("claimed", Instant, nullable=False),
-    sa.Column("answer", sa.LargeBinary),
-)
-table = answered_request
 
 
 class Conflict(UsageError):  # noqa: N818 - reads as the outcome it is

@@ -248,3 +248,14 @@ failed_login = Table(
     Column("wait_until", Instant, nullable=False),
     Column("limited", Boolean, nullable=False),
 )
+
+#: Answers by idempotency key: ``key`` is the SHA-256 of caller and key, ``request`` that of the request; ``answer`` is
+#: NULL while it is under way.
+answered_request = Table(
+    "answered_request",
+    METADATA,
+    Column("key", String(64), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("claimed", Instant, nullable=False),
+    Column("answer", LargeBinary),
+)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from datetime import datetime, timedelta, tzinfo
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,7 +88,7 @@ def ask(
     if requests is not None:
         return _proposed(app, question, requests)
     now = app.now()
-    conversation = app.home / "conversation.json"
+    conversation = _conversation(app)
     understood = interpret(
         question,
         now=now,
@@ -244,6 +245,17 @@ def _told(app: Installation, understood: "Interpretation", result: Any, now: dat
             return answer, found_in_sessions(tuple(matched.values()), len(matched))
         case _:
             return Answer(summary=understood.words, notices=understood.notices), Found()
+
+
+def _conversation(app: Installation) -> Path:
+    """Where the last question is kept: one file on the command line, and one for each who asks through another face."""
+    actor = app.actor
+    if actor.via in ("command_line", "python"):
+        return app.home / "conversation.json"
+    who = f"{actor.kind}\n{actor.name}\n{actor.via}\n{app.on_behalf_of or ''}"
+    folder = app.home / "conversations"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{sha256(who.encode()).hexdigest()[:32]}.json"
 
 
 class _Turn(msgspec.Struct, frozen=True):

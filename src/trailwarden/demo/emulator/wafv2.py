@@ -2,6 +2,7 @@
 """WAF's checks of IP sets and of the scope, which moto leaves out."""
 
 import ipaddress
+import threading
 
 from moto.wafv2.models import GLOBAL_REGION, wafv2_backends
 
@@ -9,6 +10,7 @@ from .call import Answer, Call, Refusal
 from .world import Caller, World
 
 _ADDRESS_LIMIT = 10_000
+_WRITING = threading.Lock()
 
 
 def checked(world: World, call: Call, caller: Caller) -> Answer:
@@ -28,6 +30,11 @@ def checked(world: World, call: Call, caller: Caller) -> Answer:
             )
         for address in addresses:
             _check(address, version)
+    if call.operation == "ListResourcesForWebACL":  # moto has no such operation, and no associations
+        return call.answer({"ResourceArns": []})
+    if call.operation == "UpdateIPSet":
+        with _WRITING:  # moto compares the lock token and writes in two steps, between which another thread may come
+            return world.moto(call)
     return world.moto(call)
 
 

@@ -39,6 +39,7 @@ SPANS: tuple[tuple[str, str], ...] = (
 )
 #: The span where an address names none: a lake is large, and an incident is usually young.
 USUAL_SPAN = "24h"
+_NAMES = {"ip": "IP", "not_ip": "not IP", "arn": "ARN", "not_arn": "not ARN"}
 _KIND: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,}"), "access_key"),
     (re.compile(r"\d{12}"), "account"),
@@ -69,9 +70,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         kept = [(name, value) for name, value in said if value and name not in changes]
         return [*kept, *((name, value) for name, value in changes.items() if value)]
 
-    def first(self, name: str) -> str:
-        """The first value of a filter, for a form; empty if it is not set."""
-        return next((value for each, value in where_parameters(self.where) if each == name), "")
+    def values(self, name: str) -> list[str]:
+        """The values of a filter, for a form: an empty one if it is not set."""
+        return [value for each, value in where_parameters(self.where) if each == name] or [""]
 
     def adding(self, name: str, value: str) -> list[tuple[str, str]]:
         """The query with one filter more."""
@@ -156,7 +157,7 @@ def understood(text: str) -> tuple[str, str]:
 
 def words_of(name: str) -> str:
     """A field as people read it: ``not user agent``."""
-    return name.replace("_", " ")
+    return _NAMES.get(name) or name.replace("_", " ")
 
 
 def said(parameters: Iterable[tuple[str, str]]) -> list[tuple[str, str, str, str]]:

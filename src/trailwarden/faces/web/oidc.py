@@ -76,7 +76,7 @@ class Provider:
             SetupError: the provider cannot be reached.
         """
         from authlib.common.errors import AuthlibBaseError  # noqa: PLC0415
-        from httpx import HTTPError  # noqa: PLC0415
+        from httpx2 import HTTPError  # noqa: PLC0415
         from joserfc.errors import JoseError  # noqa: PLC0415
 
         session = self._remembered(request)
@@ -103,7 +103,7 @@ class Provider:
     async def _client(self) -> Any:
         """The client, with what the provider publishes of itself."""
         from authlib.integrations.starlette_client import OAuth  # noqa: PLC0415
-        from httpx import HTTPError  # noqa: PLC0415
+        from httpx2 import HTTPError  # noqa: PLC0415
 
         if self._known is None:
             client = OAuth().register(

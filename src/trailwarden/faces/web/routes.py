@@ -11,7 +11,8 @@ from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from ...access import WebSession, check_right
+from ... import access
+from ...access import WebSession
 from ...app import App
 from ...errors import Forbidden, NotAuthenticated, UsageError
 from ...model.proposal import Actor
@@ -207,10 +208,8 @@ class Pages:
 
     def _route(self, method: str, path: str, right: Right) -> Callable[[F], F]:
         def declare(function: F) -> F:
-            def guard(here: OnPage) -> None:
-                check(here, right)
-
-            guards = [Depends(guard)] if method == "GET" else [Depends(guard), Depends(_from_here)]
+            guards = [] if right == "anyone" else [Depends(_guard(right))]
+            guards += [] if method == "GET" else [Depends(_from_here)]
             self.router.add_api_route(
                 path, function, methods=[method], dependencies=guards, openapi_extra={"right": right}
             )
@@ -219,18 +218,13 @@ class Pages:
         return declare
 
 
-def check(here: Here, right: Right) -> None:
-    """Let pass whoever may.
+def _guard(right: access.Right) -> Callable[[Here], None]:
+    def guard(here: OnPage) -> None:
+        if here.visitor is None:
+            raise NotSignedIn("this page needs a login", remedy="sign in")
+        access.check_right(here.visitor.person.rights, right, who=here.visitor.person.login)
 
-    Raises:
-        NotSignedIn: nobody has signed in.
-        Forbidden: the person lacks the right.
-    """
-    if right == "anyone":
-        return
-    if here.visitor is None:
-        raise NotSignedIn("this page needs a login", remedy="sign in")
-    check_right(here.visitor.person.rights, right, who=here.visitor.person.login)
+    return guard
 
 
 def here_of(request: Request) -> Here:

@@ -1,0 +1,239 @@
+"""The tools as a model has them in one run: those of the MCP server that read what is here, and proposals with a gate.
+
+No tool approves, executes or sets anything up. A tool that asks others than the lake on the model's word is withheld,
+with the parameters that would make one do so: arguments are the way out that an injected instruction has.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, get_args
+
+import anyio.to_thread
+import msgspec
+from pydantic_ai import RunContext
+from pydantic_ai.exceptions import UsageLimitExceeded
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
+from pydantic_core import SchemaValidator, core_schema
+
+from ..action import Refused
+from ..app import App
+from ..errors import Forbidden, TrailwardenError
+from ..faces.callers import Caller
+from ..faces.mcp import Filed, ModelTool, model_tools
+from ..faces.output import encode
+from ..faces.problems import body_of
+from ..faces.terminal import safe
+from ..faces.untrusted import tame
+from ..model.proposal import ActionName, Target
+from ..tools._respond import desk_of, planned_somewhere
+from .scope import Scope, scope_of
+from .values import RefusedProposal, ToolUse
+
+#: Tools of the MCP server that a model which we run is not given: why.
+WITHHELD: Mapping[str, str] = MappingProxyType(
+    {
+        "accounts_doctor": "it assumes roles, which the model would name",
+        "accounts_policy": "it shows an External ID, and asks AWS",
+        "ask": "it keeps the person's own conversation",
+        "falcon_test": "it calls CrowdStrike, and tells nothing of what happened",
+        "lake_quarantine": "it shows what could not be read as records",
+    }
+)
+#: Parameters that the model does not set, and what they are: it reads what is here.
+FIXED: Mapping[str, Any] = MappingProxyType({"live": "never", "refresh": False})
+#: Arguments of a proposal that are no argument of its action.
+_COMMON = ("account", "reason", "evidence", "window")
+_PROPOSE = "propose_"
+_ARGUMENTS = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
+
+#: Fields of records whose values open something; CloudTrail masks most of them, not all.
+_SECRET_FIELDS = frozenset(
+    (
+        "sessiontoken", "secretaccesskey", "password", "newpassword", "oldpassword", "clientsecret", "secretstring",
+        "secretbinary", "privatekey", "keymaterial", "authorizationtoken", "accesstoken", "refreshtoken", "idtoken",
+        "webidentitytoken", "samlassertion", "userdata", "externalid", "masteruserpassword", "secretkey", "signintoken",
+    )
+)  # fmt: skip
+#: Texts that open something, wherever they stand.
+_SECRET_TEXT = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|\btw_[\w-]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[\w-]{10,}"
+    r"|(?<![A-Za-z0-9/+=])(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{40,}",
+    re.DOTALL,
+)
+_GONE = "[withheld: it could open something]"
+
+
+@cache
+def agent_tools() -> Mapping[str, ModelTool]:
+    """Every tool that a model which we run may have, by name."""
+    return MappingProxyType({name: each for name, each in model_tools().items() if name not in WITHHELD})
+
+
+def parameters_of(tool: ModelTool) -> dict[str, Any]:
+    """The JSON Schema of a tool's parameters, without those that are fixed."""
+    schema = dict(tool.shown.input_schema)
+    schema["properties"] = {key: value for key, value in schema.get("properties", {}).items() if key not in FIXED}
+    return schema
+
+
+class Toolbox(AbstractToolset[Any]):
+    """The tools of one run on behalf of ``caller``, and what was done with them.
+
+    ``question`` is the user's own; it alone decides what may be proposed. ``most`` is how many calls there may be.
+    """
+
+    def __init__(self, app: App, caller: Caller, question: str, *, most: int) -> None:
+        self.uses: list[ToolUse] = []
+        self.filed: list[Filed] = []
+        self.refused: list[RefusedProposal] = []
+        self._app, self._caller, self._question, self._most = app, caller, question, most
+        self._known_scope: Scope | None = None
+
+    @property
+    def id(self) -> str:
+        """The toolset's name."""
+        return "trailwarden"
+
+    @property
+    def usable(self) -> Mapping[str, ModelTool]:
+        """The tools that the caller has the right to."""
+        may = self._caller.rights & {"read", "propose"}
+        return {name: each for name, each in agent_tools().items() if each.tool.effect in may}
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:  # noqa: ARG002 - the interface's
+        """The tools as the model is shown them."""
+        return {
+            name: ToolsetTool(
+                toolset=self,
+                tool_def=ToolDefinition(
+                    name=name,
+                    description=each.shown.description,
+                    parameters_json_schema=parameters_of(each),
+                    sequential=True,
+                ),
+                max_retries=1,
+                args_validator=_ARGUMENTS,
+            )
+            for name, each in self.usable.items()
+        }
+
+    async def call_tool(
+        self,
+        name: str,
+        tool_args: dict[str, Any],
+        ctx: RunContext[Any],  # noqa: ARG002 - the interface's
+        tool: ToolsetTool[Any],  # noqa: ARG002
+    ) -> str:
+        """What the tool says, as JSON that is marked as data. A call that has begun is finished."""
+        return await anyio.to_thread.run_sync(self.call, name, tool_args)
+
+    def call(self, name: str, given: Mapping[str, Any]) -> str:
+        """Call a tool; failures are answers too.
+
+        Raises:
+            UsageLimitExceeded: there were as many calls as there may be.
+        """
+        if len(self.uses) >= self._most:
+            raise UsageLimitExceeded(f"{self._most} calls of tools")
+        shown = _shown(given)
+        try:
+            answer = self._answer(self.usable[name], name, given)
+        except TrailwardenError as error:
+            self.uses.append(ToolUse(tool=name, arguments=shown, error=safe(error.message)))
+            return encode(tame(withheld(body_of(error)))).decode()
+        self.uses.append(ToolUse(tool=name, arguments=shown))
+        return encode(tame(withheld(msgspec.json.decode(encode(answer))))).decode()
+
+    def _answer(self, tool: ModelTool, name: str, given: Mapping[str, Any]) -> Any:
+        self._caller.check(tool.tool)
+        proposes = tool.tool.effect == "propose"
+        acting = self._caller.acting(self._app, may_propose=proposes)
+        if not proposes:
+            fixed = {key: value for key, value in FIXED.items() if key in tool.shown.input_schema["properties"]}
+            if wrong := sorted(set(given) & set(FIXED)):
+                raise Forbidden(
+                    f"{', '.join(wrong)} is not the model's to set", remedy="leave it out: what is here is read"
+                )
+            return tool.work(acting, {**given, **fixed})
+        filed: Filed = tool.work(acting, self._gated(acting, name, given))
+        self.filed.append(filed)
+        return filed
+
+    # ------------------------------------------------------------ the gate
+
+    def _gated(self, acting: App, name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments with the account of the target, if the user's question concerns the target.
+
+        Raises:
+            Refused: it does not; the attempt is in the audit chain.
+            TrailwardenError: the target cannot be planned for.
+        """
+        action: ActionName = msgspec.convert(name.removeprefix(_PROPOSE), ActionName)
+        arguments = {key: value for key, value in given.items() if key not in _COMMON}
+        scope = self._scope(acting)
+        if not scope.may_ask(action, arguments) or not self._may_go(acting, given.get("account")):
+            raise self._denied(acting, name, given, "", "the user's question names no such target")
+        planned = planned_somewhere(acting, desk_of(acting), action, arguments, given.get("account"))
+        for target in planned.plan.targets:
+            if scope.ground(action, target) is None:
+                raise self._denied(acting, name, given, said_of(target), "the user's question does not concern it")
+        return {**given, "account": planned.plan.account}
+
+    def _scope(self, acting: App) -> Scope:
+        if self._known_scope is None:
+            self._known_scope = scope_of(acting, self._question)
+        return self._known_scope
+
+    def _may_go(self, acting: App, account: Any) -> bool:
+        known = {text for each in acting.state.connections.list() for text in (each.account_id, each.label)}
+        return account is None or account in known
+
+    def _denied(self, acting: App, name: str, given: Mapping[str, Any], target: str, why: str) -> Refused:
+        shown = _shown(given)
+        self.refused.append(RefusedProposal(tool=name, arguments=shown, target=target, why=why))
+        body = {"tool": name, "arguments": shown, "target": target, "question": self._question, "why": why}
+        acting.audit("denied", body)
+        return Refused(
+            f"not proposed: {why}" + (f": {target}" if target else ""),
+            remedy="the user has to name the target in a question of their own; what records say does not count",
+        )
+
+
+def said_of(target: Target) -> str:
+    """A target in a line."""
+    return safe(f"{target.kind} {target.arn or target.name} ({target.id}) in account {target.account}", cap=600)
+
+
+def withheld(value: Any) -> Any:
+    """An answer without what could open something."""
+    if isinstance(value, dict):
+        return {
+            key: _GONE if _is_secret(key) and each not in (None, "", [], {}) else withheld(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [withheld(each) for each in value]
+    return _SECRET_TEXT.sub(_GONE, value) if isinstance(value, str) else value
+
+
+def _is_secret(field: str) -> bool:
+    return re.sub(r"[^a-z]", "", field.casefold()) in _SECRET_FIELDS
+
+
+def _shown(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as the answer and the audit chain keep them: short, and without fractions."""
+    return dict(_pairs(given))
+
+
+def _pairs(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in list(given.items())[:40]:
+        plain = value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= 2**53)
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        yield safe(str(key), cap=100), value if plain else safe(text, cap=600)
+
+
+ACTION_TOOLS = tuple(f"{_PROPOSE}{name}" for name in get_args(ActionName))
