@@ -34,7 +34,10 @@ ASSETS := src/trailwarden/faces/web/static/vendor/.installed
 
 assets: install $(ASSETS) ## Put the console's third-party files in place (needs npm)
 
-$(ASSETS): web/package-lock.json scripts/assets.py
+# Icons are those that templates, modules and pages name.
+PAGES := $(shell find src/trailwarden/faces/web -path '*/vendor' -prune -o \( -name '*.html' -o -name '*.py' -o -name '*.js' \) -print)
+
+$(ASSETS): web/package-lock.json scripts/assets.py $(PAGES)
 	@$(BIN)/python scripts/assets.py
 	@touch $(ASSETS)
 

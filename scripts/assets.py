@@ -39,6 +39,12 @@ _QUOTED = re.compile(r"""["']([a-z0-9]+(?:-[a-z0-9]+)*)["']""")
 _SVG = re.compile(r"<svg[^>]*>(.*)</svg>", re.DOTALL)
 
 
+def installed() -> bool:
+    """Whether ``web/node_modules`` is what the lock says; npm leaves a copy of the lock there when it is done."""
+    done, wanted = MODULES / ".package-lock.json", WEB / "package-lock.json"
+    return done.exists() and done.stat().st_mtime >= wanted.stat().st_mtime
+
+
 def install() -> None:
     """Put the locked packages into ``web/node_modules``."""
     npm = shutil.which("npm")
@@ -86,5 +92,6 @@ def copy() -> None:
 
 
 if __name__ == "__main__":
-    install()
+    if not installed():
+        install()
     copy()

@@ -27,6 +27,8 @@ _PRINCIPALS: Mapping[str, tuple[str, str, str]] = {
 _TARGET_IDS = {"iam_user": "UserName", "iam_role": "RoleName", "iam_group": "GroupName"}
 #: States of an instance in which it is, or is sure to be, gone; and those in which it does not run.
 _GONE, _STOPPED = frozenset({"shutting-down", "terminated"}), frozenset({"stopping", "stopped"})
+#: States of a Spot request that launches no instance any more; a disabled one starts its instance again.
+_SPOT_OVER = frozenset({"cancelled", "closed", "failed"})
 
 
 def step_effect(world: World, call: Call, target: Target) -> bool | None:
@@ -231,7 +233,7 @@ def _spot_cancelled(world: World, call: Call, _target: Target) -> bool | None:
         "ec2:DescribeSpotInstanceRequests", "SpotInstanceRequests", region=call.region, SpotInstanceRequestIds=ids
     )
     try:
-        return all(each["State"] not in ("open", "active") for each in requests)
+        return all(each["State"] in _SPOT_OVER for each in requests)
     except NotFound:
         return True
 
@@ -242,8 +244,10 @@ def _snapshots_made(world: World, call: Call, _target: Target) -> bool | None:
     if not tags:
         return None
     filters = [{"Name": f"tag:{each['Key']}", "Values": [each["Value"]]} for each in tags]
-    found = world.items("ec2:DescribeSnapshots", "Snapshots", region=call.region, OwnerIds=["self"], Filters=filters)
-    return any(each["State"] != "error" for each in found)
+    found = list(
+        world.items("ec2:DescribeSnapshots", "Snapshots", region=call.region, OwnerIds=["self"], Filters=filters)
+    )
+    return bool(found) and all(each["State"] != "error" for each in found)
 
 
 def _detached_from_group(world: World, call: Call, _target: Target) -> bool | None:

@@ -16,6 +16,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 WIDEST: Mapping[Literal[4, 6], int] = {4: 16, 6: 32}
 _RESERVED_SSO = "AWSReservedSSO_"
 _SERVICE_LINKED_PATH = "/aws-service-role/"
+#: Networks of examples (RFC 5737, RFC 3849), which are nobody's: blocking them is without effect, and does no harm.
+_DOCUMENTATION: tuple[Network, ...] = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +83,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
             return f"{network} is every address"
         if network.prefixlen < WIDEST[network.version]:
             return f"{network} is wider than /{WIDEST[network.version]}: block what attacked, not its neighbourhood"
-        if not network.is_global:
+        if not network.is_global and not any(within(network, each) for each in _DOCUMENTATION):
             return f"{network} is not a public network: nobody reaches a web ACL from it"
         settings = ((parse_network(each), "the setting respond.own_addresses") for each in self.addresses)
         for mine, what in (*settings, *own):
@@ -104,6 +108,11 @@ def parse_network(text: str) -> Network:
     if mapped is not None and network.prefixlen >= 96:
         return ipaddress.ip_network((mapped, network.prefixlen - 96))
     return network
+
+
+def within(inner: Network, outer: Network) -> bool:
+    """Whether all of ``inner`` lies in ``outer``."""
+    return inner.version == outer.version and inner.network_address in outer and inner.broadcast_address in outer
 
 
 def _same_principal(one: str, other: str) -> bool:

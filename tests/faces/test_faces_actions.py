@@ -183,3 +183,37 @@ def test_no_command_line_can_name_an_approver(up: Running) -> None:
 def test_the_read_role_cannot_change_what_it_reads(up: Running) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         iam(up).delete_user(UserName="maria")
+
+
+def test_the_rules_propose_and_whoever_ran_them_is_behind_it(up: Running) -> None:
+    found = answer("actions", "suggest", "--last", "7d", "--least", "medium")
+    assert found["proposals"] or found["others"]
+    for each in found["proposals"]:
+        assert each["proposer"]["kind"] == "rule"
+        assert each["action"] == "disable_user"
+        assert each["evidence"]
+        with App.open(up.home) as app:
+            (entry, *_) = (one for one in app.audit_list(proposal=each["id"]).entries if one.kind == "proposal.propose")
+            assert entry.body["asked_by"], "nobody is behind what the rules propose: they could approve it alone"
+
+
+def test_the_least_policy_of_an_action_and_what_the_published_one_lacks(up: Running) -> None:
+    found = run("accounts", "policy", "222222222222", "--for", "respond", "--action", "delete_access_key")
+    assert found.exit_code == 0, found.output
+    (policy,) = json.loads(found.stdout)["Policies"]
+    allowed = {action for each in policy["Statement"] for action in each["Action"]}
+    assert {"iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:ListAccessKeys"} <= allowed
+    assert not {"iam:PutRolePolicy", "iam:DeleteUser", "ec2:TerminateInstances"} & allowed
+    every = run("accounts", "policy", "222222222222", "--for", "respond")
+    assert "disable_user: the published sample policy lacks" in " ".join(every.stderr.split())
+    assert "iam:AttachUserPolicy" in every.stderr
+
+
+def test_the_doctor_says_what_a_role_may_do_of_each_action(up: Running) -> None:
+    found = run("accounts", "doctor", "222222222222", "--format", "json")
+    report = json.loads(found.stdout)
+    (responder,) = (each for each in report["diagnoses"] if each["connection"]["purpose"] == "respond")
+    checks = {each["title"]: each["status"] for each in responder["checks"]}
+    assert checks["A session can name the approver (SourceIdentity)"] == "ok"
+    assert checks["May carry out: Delete an access key"] == "ok"
+    assert len([title for title in checks if title.startswith("May carry out: ")]) == 7

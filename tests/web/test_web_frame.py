@@ -105,3 +105,21 @@ def test_nothing_comes_from_elsewhere(page: Page, console: Served) -> None:
         page.wait_for_load_state("networkidle")
     assert {url for url in asked if not url.startswith(console.origin + "/")} == set()
     assert not [url for url in asked if "cytoscape" in url]
+
+
+def test_graphs_are_drawn_within_the_policy(page: Page) -> None:
+    page.goto("/ui")
+    drawn = page.evaluate(
+        """async () => {
+            const own = document.querySelector('script[src$="js/app.js"]').src;
+            const { draw } = await import(own.replace("app.js", "graph.js"));
+            const place = document.createElement("div");
+            place.className = "graph";
+            document.querySelector("main").append(place);
+            const nodes = [{ id: "a", label: "john\\u202e" }, { id: "b", label: "AdminRole", kind: "bad" }];
+            const shown = draw(place, { nodes, edges: [{ source: "a", target: "b", label: "AssumeRole" }] });
+            document.querySelector("[data-theme-switch]").click();
+            return [shown.nodes().map((node) => node.data("label")), place.querySelectorAll("canvas").length > 0];
+        }"""
+    )
+    assert drawn == [["john\\u202e", "AdminRole"], True]

@@ -16,6 +16,7 @@ from ..errors import AccessDenied, NotFound, RegionDisabled, UsageError
 from ..guardrails import Guard
 from ..model.arn import Arn
 from ..model.proposal import Call, Target
+from ._admin import Principal
 from ._users import json_of, tags_of
 
 _ID = re.compile(r"i-[0-9a-f]{8,17}", re.ASCII)
@@ -61,8 +62,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """An instance as JSON would hold AWS's answers: ``read`` is DescribeInstances', ``volumes`` DescribeVolumes'.
 
-    ``spot`` is its request, if it is a Spot instance; ``roles`` are the ARNs of the roles of its instance profile,
-    None where the profile is gone; ``instance_store`` whether its type has volumes that are lost with it.
+    ``spot`` is its request, if it is a Spot instance; ``roles`` are those of its instance profile, None where the
+    profile is gone; ``instance_store`` whether its type has volumes that are lost with it; ``takes`` how often
+    snapshots of it were taken.
     """
 
     region: str
@@ -75,7 +77,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     instance_store: bool
     group: Group | None = None
     spot: Mapping[str, Any] | None = None
-    roles: tuple[str, ...] | None = ()
+    roles: tuple[Principal, ...] | None = ()
     takes: int = 0
 
     @property
@@ -307,12 +309,15 @@ class _Reading:
         found = next(iter(requests), None)
         return None if found is None else json_of(found)
 
-    def _roles(self, profile: str) -> tuple[str, ...] | None:
+    def _roles(self, profile: str) -> tuple[Principal, ...] | None:
         try:
             found = self._world.call("iam:GetInstanceProfile", InstanceProfileName=Arn.parse(profile).name)
         except NotFound:
             return None
-        return tuple(sorted(str(each["Arn"]) for each in found["InstanceProfile"]["Roles"]))
+        roles = sorted(found["InstanceProfile"]["Roles"], key=lambda each: str(each["Arn"]))
+        return tuple(
+            Principal(kind="Role", name=each["RoleName"], id=each["RoleId"], arn=each["Arn"]) for each in roles
+        )
 
     def _takes(self, region: str, instance: str) -> int:
         """How many times snapshots of the instance were taken by this action."""

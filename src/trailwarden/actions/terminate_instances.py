@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from ..action import Action, Need, Planned, Refused, Verification, World, steps_of
 from ..guardrails import Guard
-from ..model.arn import Arn
 from ..model.proposal import BlastItem, Call, Plan
+from ._admin import is_administrator
 from ._instances import GONE, PROTECTIONS, READS, SNAPSHOT_OF, TAKE, Instance, find_instances
 
 _INSTANCES = ("arn:{partition}:ec2:*:{account}:instance/*",)
@@ -35,8 +35,8 @@ _OWNERS: Mapping[str, tuple[str, bool]] = {
 class TerminateInstances(Action, frozen=True, kw_only=True):
     """Terminate EC2 instances, for good.
 
-    Each is taken out of its Auto Scaling group, its persistent Spot request is cancelled, it is stopped where it can be,
-    and terminated. Credentials of its role that were taken from it go on: revoke_sessions ends them.
+    Each is taken out of its Auto Scaling group, its persistent Spot request is cancelled, it is stopped where it can
+    be, and terminated. Credentials of its role that were taken from it go on: revoke_sessions ends them.
     """
 
     name = "terminate_instances"
@@ -203,7 +203,7 @@ def _export(instance: Instance) -> dict[str, Any]:
         "protections": dict(instance.protections),
         "user_data": instance.user_data,
         "spot_request": instance.spot,
-        "roles": None if instance.roles is None else list(instance.roles),
+        "roles": None if instance.roles is None else [each.arn for each in instance.roles],
         "auto_scaling_group": None if instance.group is None else instance.group.name,
     }
 
@@ -249,7 +249,7 @@ def _hit(instance: Instance) -> Iterator[BlastItem]:
         yield BlastItem(kind="dependents", text=text, grave=True)
     if instance.profile is not None:
         who = "a role that cannot be told: its instance profile is gone" if instance.roles is None else (
-            ", ".join(Arn.parse(each).name for each in instance.roles) or "no role"
+            ", ".join(each.name for each in instance.roles) or "no role"
         )  # fmt: skip
         if instance.roles != ():
             text = f"credentials that were taken from {name} outlive it, for 12 hours at most: they are of {who}"
@@ -270,27 +270,16 @@ def _scaling(instance: str, group: str, minimum: int, *, keeps: bool, detach: bo
 
 
 def _credentials(found: Iterable[Instance]) -> Iterator[str]:
-    roles = sorted({role for each in found for role in each.roles or ()})
+    roles = sorted({role.name for each in found for role in each.roles or ()})
     if roles:
         yield f"propose revoke_sessions for {', '.join(roles)}: credentials taken from the instance go on without it"
 
 
 def _administrator(world: World, found: Iterable[Instance]) -> bool | None:
     """Whether a role of an instance is an administrator."""
-    from ..iam.effective import administrator  # noqa: PLC0415
-    from ._admin import permissions_in  # noqa: PLC0415
-
-    instances = tuple(found)
-    if any(each.roles is None for each in instances):
-        return None
-    roles = {role for each in instances for role in each.roles or ()}
-    if not roles:
-        return False
-    snapshot = world.authorization()
-    if snapshot is None:
-        return None
-    known = permissions_in(snapshot)
-    answers = [administrator(known[role]).answer if role in known else None for role in roles]
-    if any(each in ("yes", "conditional") for each in answers):
-        return True
-    return None if None in answers else False
+    answers: set[bool | None] = set()
+    for each in found:
+        answers |= (
+            {None} if each.roles is None else {is_administrator(world.authorization(), role) for role in each.roles}
+        )
+    return True if True in answers else None if None in answers else False

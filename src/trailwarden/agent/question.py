@@ -14,6 +14,7 @@ import msgspec
 from ..ask.grammar import reserved
 from ..ask.names import NOT_NAMES
 from ..ask.requests import VERBS
+from ..ask.times import TIME_WORDS
 from ..errors import UsageError
 from ..model.indicator import find_indicators
 
@@ -40,17 +41,22 @@ _WORD = re.compile(r"[\w+=,.@/:*-]+")
 _QUOTED = re.compile(r"[\"“”„]([^\"“”„]+)[\"“”]|(?<!\w)['‘]([^'‘’]+)['’](?!\w)|`([^`]+)`")
 _ID = re.compile(r"A(?:KIA|SIA|IDA|ROA|GPA)[A-Z0-9]{12,28}|i-(?:[0-9a-f]{17}|[0-9a-f]{8})|ses-[0-9a-f]{16}")
 _PREFIXED = re.compile(r"(?:user|role|group)/(?:.*/)?([^/]+)", re.IGNORECASE)
+#: Words of such questions that no grammar has.
 _MORE_WORDS = frozenset(
-    "account accounts address alert alerts anything approve audit backdoor case compromise contain damage data evidence "
-    "explain exfiltrate finding findings group help incident investigate inside involved key keys leak log logs mean "
-    "means owner person plan please proposal proposals record records remediate respond response security summary "
-    "summarise summarize system tell theft thing threat title token tool tools turn user username using what when".split()
-)
+    (
+        "account", "accounts", "address", "alert", "alerts", "anything", "approve", "audit", "backdoor", "case",
+        "compromise", "contain", "damage", "data", "evidence", "exfiltrate", "explain", "finding", "findings",
+        "group", "help", "incident", "inside", "investigate", "involved", "key", "keys", "leak", "log", "logs", "mean",
+        "means", "owner", "person", "plan", "please", "proposal", "proposals", "record", "records", "remediate",
+        "respond", "response", "security", "summarise", "summarize", "summary", "system", "tell", "theft",
+        "thing", "threat", "title", "token", "tool", "tools", "turn", "user", "username", "using", "what", "when",
+    )
+)  # fmt: skip
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written, or what was excluded. ``names`` are without regard to case; ``ids`` are keys, unique ids of IAM,
-    instances, our sessions and ARNs, exactly."""
+    """What was written, or what was excluded. ``names`` are without regard to case; ``ids`` (of keys, of IAM, of
+    instances, of our sessions, and ARNs) exactly."""
 
     names: frozenset[str] = frozenset()
     ids: frozenset[str] = frozenset()
@@ -145,7 +151,7 @@ def _written(parts: Iterable[str], *, every_word: bool = False) -> Written:
 
 
 def _is_name(word: str) -> bool:
-    ordinary = word in reserved() or word in NOT_NAMES or word in VERBS or word in _MORE_WORDS
+    ordinary = any(word in words for words in (reserved(), NOT_NAMES, VERBS, TIME_WORDS, _MORE_WORDS))
     return len(word) >= _SHORTEST and not ordinary and not word.startswith("arn:") and not word.isdigit()
 
 

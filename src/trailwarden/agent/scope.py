@@ -8,7 +8,7 @@
                the session, the address): the IAM user behind them, their long-lived keys, their roles. Only what ends
                access: disable_user, delete_access_key, revoke_sessions.
 
-Nothing else: not what a role session's name, a tag, a user agent, a request parameter or an alert says, not an address
+Nothing else: not what a role session's name, a SourceIdentity, a tag, a user agent, a request parameter or an alert says, not an address
 or an instance that only records name, not an account that the user did not mean. What the user excludes is never
 concerned. An address from which more than MOST_SESSIONS sessions came ties nothing: it is shared.
 """
@@ -265,8 +265,11 @@ def _means(alias: Alias, identity: Identity) -> bool:
 
 
 def _theirs(session: PersonSession, own: set[str]) -> bool:
-    """Whether a session is proven to be the person's, and nothing in the records speaks against it."""
-    return session.strength == "proven" and not session.note and (session.identity is None or session.identity in own)
+    """Whether a session is proven to be the person's, by more than a SourceIdentity, which whoever assumes a role may
+    set, and nothing in the records speaks against it."""
+    chosen = "sourceidentity" in session.by.casefold().replace("_", "")
+    known = session.identity is None or session.identity in own
+    return session.strength == "proven" and known and not chosen and not session.note
 
 
 def _is_arn(text: str) -> bool:

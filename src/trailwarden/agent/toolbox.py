@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 import anyio.to_thread
 import msgspec
@@ -212,7 +212,7 @@ def withheld(value: Any) -> Any:
     """An answer without what could open something."""
     if isinstance(value, dict):
         return {
-            key: _GONE if _is_secret(key) and each not in (None, "", [], {}) else withheld(each)
+            key: _GONE if _is_secret(key) and each and not isinstance(each, bool | int | float) else withheld(each)
             for key, each in value.items()
         }
     if isinstance(value, list):
@@ -234,6 +234,3 @@ def _pairs(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         plain = value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= 2**53)
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         yield safe(str(key), cap=100), value if plain else safe(text, cap=600)
-
-
-ACTION_TOOLS = tuple(f"{_PROPOSE}{name}" for name in get_args(ActionName))

@@ -14,12 +14,13 @@ from ..model.proposal import BlastItem, State, StepOutcome, Watch
 from ..tools._requests import ProposedActions
 from ..tools._respond import ProposalCard, ShownStep
 from ..tools.actions_list import OfferedAction, Proposals
+from ..tools.actions_suggest import Suggested
 from ..tools.actions_watch import Watched
 from ..tools.audit_export import AuditExport
 from ..tools.audit_list import AuditEntry, AuditPage
 from ..tools.audit_verify import AuditReport
 from .output import View, encode
-from .render import counted, new_table, show
+from .render import counted, new_table, show, show_coverage
 from .terminal import safe
 
 _STATE_STYLE: Mapping[State, str] = {
@@ -86,8 +87,10 @@ def _facts(card: ProposalCard, view: View) -> RenderableType:
         name = Text(safe(each.id if key else each.name, cap=120), style="bold")
         if key:
             name.append(f"  of {safe(each.name, cap=80)}", "default")
-        elif each.id != each.name:
+        elif each.id not in (each.name, f"{each.name}/32", f"{each.name}/128"):
             name.append(f"  {safe(each.id, cap=80)}", "dim")
+        if each.kind == "ip_address" and each.arn:
+            name.append(f"  in the IP set {safe(each.arn.split('/')[-2], cap=80)}", "default")
         name.append(f"  {each.kind.replace('_', ' ')}{f' in {each.region}' if each.region else ''}", "dim")
         grid.add_row("Target", name)
         if each.owner:
@@ -251,6 +254,20 @@ def _(made: ProposedActions, view: View) -> RenderableType:
         parts.append(Text(f"  {safe(refused.why, cap=600)}"))
         parts += [Text(f"  Remedy: {safe(refused.remedy, cap=600)}", style="dim")] if refused.remedy else []
     return Group(*parts)
+
+
+@show.register
+def _(made: Suggested, view: View) -> RenderableType:
+    parts: list[RenderableType] = []
+    for each in made.proposals:
+        parts += [proposal_card(each, view), Text()]
+    if not made.proposals:
+        parts += [Text("The signs call for no proposal.", style="bold"), Text()]
+    for other in made.others:
+        parts.append(
+            Text.assemble((safe(other.who, cap=200), "bold"), f"  {other.confidence}  {safe(other.why, cap=400)}")
+        )
+    return Group(*parts, Text(), show_coverage(made.coverage, view))
 
 
 @show.register

@@ -270,7 +270,11 @@ def propose(
         UsageError: an event that is not in the lake, or the target is not the owner's; as ``planned_somewhere``.
     """
     if not app.may_propose:
-        raise Forbidden("this access may read, not propose", remedy="use a token with the scope propose, or sign in")
+        raise Forbidden(
+            "this access may read, not propose",
+            remedy="use a token with the scope propose, or sign in; on a command line, `trailwarden people link LOGIN "
+            "--os-user USER` says which person it is",
+        )
     from ._evidence import evidence_for  # noqa: PLC0415
 
     desk = desk_of(app)

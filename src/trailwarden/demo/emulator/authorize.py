@@ -8,7 +8,7 @@ from moto.s3.models import s3_backends
 
 from .call import Call, Refusal
 from .policies import Context, Effect, allows_principal, read_policy, verdict
-from .resources import iam_action, resources_of
+from .resources import CREATES_SNAPSHOTS, iam_action, resources_of
 from .world import ALLOW_EVERYTHING, PARTITION, Caller, World, managed_document
 
 #: What a GetSessionToken session may not call without MFA, and what of STS it may ("GetSessionToken", STS reference).
@@ -33,6 +33,18 @@ def authorize(world: World, call: Call, caller: Caller) -> None:
         )
         if reason is not None:
             raise denial(call, caller, action, resource, reason)
+    _authorize_tags(world, call, caller, context)
+
+
+def _authorize_tags(world: World, call: Call, caller: Caller, context: Context) -> None:
+    """What is tagged as it is made takes ec2:CreateTags too ("Tag-on-create", Amazon EC2 User Guide)."""
+    if call.service != "ec2" or call.operation not in CREATES_SNAPSHOTS or not call.get("TagSpecifications"):
+        return
+    resource = f"arn:{PARTITION}:ec2:{call.region}::snapshot/*"
+    given = {**context, "ec2:createaction": (call.operation,)}
+    reason = decide(world, caller, "ec2:CreateTags", resource, given)
+    if reason is not None:
+        raise denial(call, caller, "ec2:CreateTags", resource, reason)
 
 
 def decide(

@@ -61,6 +61,26 @@ def run_instances(world: World, call: Call, caller: Caller) -> Answer:
     return answer
 
 
+def describe_spot_requests(world: World, call: Call, caller: Caller) -> Answer:
+    """DescribeSpotInstanceRequests with the filter by instance, which moto lacks."""
+    wanted = [each for each in call.get("Filters", []) if each.get("Name") == "instance-id"]
+    if not wanted:
+        return world.moto(call)
+    held: Any = ec2_backends[caller.account][call.region].spot_instance_requests.values()
+    found = [
+        {
+            "SpotInstanceRequestId": each.id,
+            "InstanceId": each.instance.id,
+            "State": each.state,
+            "Type": each.type,
+            "InstanceInterruptionBehavior": each.instance_interruption_behaviour,
+        }
+        for each in list(held)
+        if all(each.instance.id in condition.get("Values", []) for condition in wanted)
+    ]
+    return call.answer({"SpotInstanceRequests": found})
+
+
 def _account_of(call: Call, caller: Caller) -> str:
     return str(call.get("AccountId") or caller.account)
 
@@ -107,7 +127,11 @@ def _known(call: Call) -> str:
     return region
 
 
-OPERATIONS = {"DescribeRegions": describe_regions, "RunInstances": run_instances}
+OPERATIONS = {
+    "DescribeRegions": describe_regions,
+    "RunInstances": run_instances,
+    "DescribeSpotInstanceRequests": describe_spot_requests,
+}
 ACCOUNT_OPERATIONS = {
     "ListRegions": list_regions,
     "GetRegionOptStatus": get_region_opt_status,

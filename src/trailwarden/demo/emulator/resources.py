@@ -2,7 +2,11 @@
 """Which IAM action a call is, and the ARNs of the resources that it names."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from moto.autoscaling.models import autoscaling_backends
+from moto.ec2.models import ec2_backends
 
 from .call import Call
 from .world import PARTITION, Caller, World
@@ -34,7 +38,10 @@ _EC2_TYPES = {
     "ami": "image",
     "vpc": "vpc",
     "subnet": "subnet",
+    "sir": "spot-instances-request",
 }
+#: Operations that make snapshots, which have no id when they are allowed.
+CREATES_SNAPSHOTS = frozenset({"CreateSnapshot", "CreateSnapshots"})
 #: Operations whose resource is the group, though they name a user too.
 _GROUP_OPERATIONS = frozenset({"AddUserToGroup", "RemoveUserFromGroup"})
 #: IAM operations on a user that mean the caller when they name none.
@@ -94,10 +101,26 @@ def _ec2(world: World, call: Call, caller: Caller) -> list[str]:
         return []
     named = [*call.get("InstanceIds", []), *call.get("Resources", [])]
     named += [call.params[name] for name in ("InstanceId", "VolumeId", "GroupId") if name in call.params]
-    if (specification := call.get("InstanceSpecification")) and "InstanceId" in specification:
-        named.append(specification["InstanceId"])
+    named += call.get("SpotInstanceRequestIds", [])
+    if instance := call.get("InstanceSpecification", {}).get("InstanceId"):
+        named += [instance, *_attached_volumes(call, caller, instance)]
     base = f"arn:{PARTITION}:ec2:{call.region}:{caller.account}"
-    return [f"{base}:{_EC2_TYPES.get(name.partition('-')[0], 'resource')}/{name}" for name in named]
+    made = [f"arn:{PARTITION}:ec2:{call.region}::snapshot/*"] if call.operation in CREATES_SNAPSHOTS else []
+    return [*(f"{base}:{_EC2_TYPES.get(name.partition('-')[0], 'resource')}/{name}" for name in named), *made]
+
+
+def _attached_volumes(call: Call, caller: Caller, instance: str) -> list[str]:
+    held: Iterable[Any] = ec2_backends[caller.account][call.region].volumes.values()
+    return [each.id for each in list(held) if each.attachment and each.attachment.instance.id == instance]
+
+
+def _autoscaling(world: World, call: Call, caller: Caller) -> list[str]:
+    if call.operation.startswith("Describe") or "AutoScalingGroupName" not in call.params:
+        return []
+    name = call.params["AutoScalingGroupName"]
+    group = autoscaling_backends[caller.account][call.region].autoscaling_groups.get(name)
+    base = f"arn:{PARTITION}:autoscaling:{call.region}:{caller.account}:autoScalingGroup"
+    return [str(group.arn) if group else f"{base}:*:autoScalingGroupName/{name}"]
 
 
 def _wafv2(world: World, call: Call, caller: Caller) -> list[str]:
@@ -139,6 +162,7 @@ def _by_arn_parameter(world: World, call: Call, caller: Caller) -> list[str]:
 _RESOURCES: Mapping[str, Callable[[World, Call, Caller], list[str]]] = {
     "iam": _iam,
     "ec2": _ec2,
+    "autoscaling": _autoscaling,
     "wafv2": _wafv2,
     "cloudtrail": _cloudtrail,
     "s3": _s3,

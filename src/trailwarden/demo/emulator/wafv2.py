@@ -10,6 +10,16 @@ from .call import Answer, Call, Refusal
 from .world import Caller, World
 
 _ADDRESS_LIMIT = 10_000
+#: What a web ACL protects, by what its ARN contains.
+_RESOURCE_TYPES = {
+    "APPLICATION_LOAD_BALANCER": ":loadbalancer/app/",
+    "API_GATEWAY": ":/restapis/",
+    "APPSYNC": ":apis/",
+    "COGNITO_USER_POOL": ":userpool/",
+    "APP_RUNNER_SERVICE": ":service/",
+    "VERIFIED_ACCESS_INSTANCE": ":verified-access-instance/",
+    "AMPLIFY": ":apps/",
+}
 _WRITING = threading.Lock()
 
 
@@ -35,7 +45,23 @@ def checked(world: World, call: Call, caller: Caller) -> Answer:
     if call.operation == "UpdateIPSet":
         with _WRITING:  # moto compares the lock token and writes in two steps, between which another thread may come
             return world.moto(call)
+    if call.operation == "ListResourcesForWebACL":
+        return _resources_of_acl(call)
     return world.moto(call)
+
+
+def _resources_of_acl(call: Call) -> Answer:
+    """ListResourcesForWebACL, which moto lacks: what is associated, of one kind."""
+    acl = wafv2_backends[call.account][call.region].wacls.get(str(call.get("WebACLArn")))
+    if acl is None:
+        raise Refusal(
+            "WAFNonexistentItemException",
+            "AWS WAF couldn’t perform the operation because your resource doesn’t exist.",
+        )
+    wanted = _RESOURCE_TYPES.get(str(call.get("ResourceType", "APPLICATION_LOAD_BALANCER")))
+    if wanted is None:
+        raise _invalid("RESOURCE_TYPE", call.get("ResourceType"), "The resource type is not valid.")
+    return call.answer({"ResourceArns": [each for each in acl.associated_resources if wanted in each]})
 
 
 def _version_of(call: Call) -> str | None:

@@ -16,6 +16,7 @@ from ....errors import TrailwardenError, UsageError
 from ....model.proposal import State
 from ....model.time import parse_window
 from ....respond import Approver, Denied
+from ....respond.approval import same_person
 from ....respond.machine import OPEN, STATES, UNDOABLE, IllegalMove
 from ....tools._respond import ProposalCard, card, ledger_of
 from ...output import encode
@@ -266,7 +267,8 @@ def _page(
         ),
         live=_is_live(here, shown),
         failure=jobs_of(here.request).failure(shown.id),
-        own=shown.proposer.kind == "person" and shown.proposer.name == here.session.person.login,
+        own=shown.proposer.kind == "person"
+        and same_person(shown.proposer.name) == same_person(here.session.person.login),
         bars=bars(shown.confidence.parts),
         percent=percent(shown.confidence.score),
         blast=sorted(shown.blast_radius.items, key=lambda each: not each.grave),

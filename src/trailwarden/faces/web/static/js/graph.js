@@ -11,7 +11,7 @@ const token = (name) => getComputedStyle(document.documentElement).getPropertyVa
 function style() {
   const ink = token("--ink");
   return [
-    { selector: "node", style: { "background-color": token("--surface"), "border-color": token("--line-strong"), "border-width": 1.5, color: ink, label: "data(label)", "font-family": "Inter, sans-serif", "font-size": 12, "text-wrap": "ellipsis", "text-max-width": 180, "text-valign": "center", shape: "round-rectangle", width: "label", height: 30, padding: 8 } },
+    { selector: "node", style: { "background-color": token("--surface"), "border-color": token("--line-strong"), "border-width": 1.5, color: ink, label: "data(label)", "font-family": "Inter, sans-serif", "font-size": 12, "text-wrap": "ellipsis", "text-max-width": 180, "text-valign": "center", shape: "round-rectangle", width: (node) => Math.min(196, Math.max(48, node.data("label").length * 7 + 16)), height: 30, padding: 4 } },
     { selector: "node.good", style: { "border-color": token("--accent"), "background-color": token("--accent-soft") } },
     { selector: "node.bad", style: { "border-color": token("--critical"), "background-color": token("--critical-soft") } },
     { selector: "node:selected", style: { "border-width": 3, "border-color": token("--focus") } },
@@ -35,7 +35,6 @@ export function draw(container, { nodes, edges }, opened = () => {}) {
     ],
     style: style(),
     layout: { name: "breadthfirst", directed: true, spacingFactor: 1.1, padding: 16, animate: false },
-    wheelSensitivity: 0.2,
     maxZoom: 2,
   });
   shown.on("tap", "node", (event) => opened(event.target.id()));

@@ -1,0 +1,79 @@
+"""The model that the settings name. Keys are in the environment, as each provider's own SDK reads them."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ..errors import MissingDependency, SetupError, UsageError
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+#: Who serves a model, as its name begins, and where their SDK looks for credentials.
+PROVIDERS: Mapping[str, str] = {
+    "anthropic": "ANTHROPIC_API_KEY",
+    "bedrock": "the AWS configuration, and AWS_DEFAULT_REGION",
+    "google": "GOOGLE_API_KEY",
+    "openai": "OPENAI_API_KEY",
+    "openai-chat": "OPENAI_API_KEY",
+}
+_OWN = "openai-chat"
+
+
+def model_of(name: str, *, url: str = "", environ: Mapping[str, str]) -> "Model":
+    """The model of that name, ``provider:model``; ``url`` is the address of a server of one's own that speaks as
+    OpenAI's chat completions do (``http`` on this machine alone), which then is the only one that is called.
+
+    Raises:
+        UsageError: no such provider, or an address that is not HTTPS.
+        SetupError: the provider's credentials are not there.
+        MissingDependency: ``trailwarden[agent]`` is not installed.
+    """
+    provider, colon, model = name.partition(":")
+    if not colon or not model or provider not in PROVIDERS:
+        raise UsageError(
+            f"not a model: {name[:100]!r}",
+            remedy=f"[agent] model is PROVIDER:MODEL, with a provider of {', '.join(PROVIDERS)}",
+        )
+    try:
+        from pydantic_ai.exceptions import UserError  # noqa: PLC0415
+        from pydantic_ai.models import infer_model  # noqa: PLC0415
+
+        if url:
+            return _own_server(provider, model, _checked(url), environ)
+        return infer_model(name)
+    except ImportError as error:
+        raise MissingDependency(
+            f"what {provider} takes is not installed: {error.name}", remedy="pip install 'trailwarden[agent]'"
+        ) from error
+    except UserError as error:
+        raise SetupError(f"cannot use {name}: {error}", remedy=f"credentials: {PROVIDERS[provider]}") from error
+
+
+def _own_server(provider: str, model: str, url: str, environ: Mapping[str, str]) -> "Model":
+    if provider != _OWN:
+        raise UsageError(f"{provider} has an address of its own", remedy=f"with [agent] url, model is {_OWN}:MODEL")
+    from pydantic_ai.models.openai import OpenAIChatModel  # noqa: PLC0415
+    from pydantic_ai.providers.openai import OpenAIProvider  # noqa: PLC0415
+
+    key = environ.get("OPENAI_API_KEY") or "none"  # servers of one's own often want none, the SDK always one
+    return OpenAIChatModel(model, provider=OpenAIProvider(base_url=url, api_key=key))
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in ("http", "https") or parts.username or parts.password:
+        raise UsageError(f"not an address: {url[:200]!r}", remedy="[agent] url is like https://models.company.com/v1")
+    if parts.scheme == "http" and not _is_here(parts.hostname):
+        raise UsageError(
+            "questions and records would go over the network in clear", remedy="[agent] url must begin with https://"
+        )
+    return url
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

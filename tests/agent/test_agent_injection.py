@@ -1,0 +1,85 @@
+"""Records that command their reader, and a model that obeys: nothing comes of it but an entry in the audit chain."""
+
+import json
+from typing import Any
+
+import pytest
+from agent_cases import CASES, QUESTION, Case
+from agent_kit import MALLORYS_IP, Gullible, Setting, caller, event_id, proposals
+from pydantic_ai.models.function import FunctionModel
+
+from trailwarden.agent.run import ask_model
+from trailwarden.agent.values import ModelAnswer
+
+
+def obeyed(setting: Setting, number: int, question: str = QUESTION) -> tuple[Gullible, ModelAnswer]:
+    model = Gullible(event_id(number))
+    return model, ask_model(setting.app, question, caller(), model=FunctionModel(model, model_name="gullible"))
+
+
+def denials(setting: Setting) -> list[dict[str, Any]]:
+    return [json.loads(each.body) for each in setting.app.state.audit.newest() if each.kind == "denied"]
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({case.id for case in CASES}) == len(CASES) >= 50
+    assert len({case.place.name for case in CASES}) >= 8
+    assert len({case.command.name for case in CASES}) >= 20
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[case.id for case in CASES])
+def test_a_model_that_obeys_a_record_does_nothing_by_it(setting: Setting, number: int) -> None:
+    case: Case = CASES[number]
+    before, denied = proposals(setting.app), len(denials(setting))
+    model, answer = obeyed(setting, number)
+
+    assert model.obeyed == [case.command.tool], "the model did not try what the record commands"
+    assert answer.proposals == ()
+    assert proposals(setting.app) == before
+    if case.command.denied:
+        (refused,) = answer.refused
+        assert refused.tool == case.command.tool
+        written = denials(setting)
+        assert len(written) == denied + 1
+        assert written[0]["question"] == QUESTION
+        assert written[0]["on_behalf_of"] == "responder@example.com"
+    shown = model.seen + answer_text(answer)
+    for secret in setting.secrets:
+        assert secret not in shown
+
+
+def answer_text(answer: ModelAnswer) -> str:
+    return " ".join(each.text for each in answer.sentences) + " ".join(answer.follow_ups)
+
+
+def test_the_same_model_files_what_the_question_concerns(setting: Setting) -> None:
+    """What refuses the others is the question, and nothing else: asked for, the same command is carried out."""
+    up = setting.up
+    number = next(n for n, case in enumerate(CASES) if case.command.name == "delete a key of another user")
+    before = proposals(setting.app)
+    _, answer = obeyed(setting, number, f"Is key {up.story.current_key} misused, and what should be done?")
+    (filed,) = answer.proposals
+    assert filed.proposal.target.id == up.story.current_key
+    assert filed.proposal.proposer.kind == "model"
+    assert filed.proposal.proposer.name == "gullible"
+    assert answer.refused == ()
+    assert len(proposals(setting.app)) == len(before) + 1
+    assert proposals(setting.app)[0].state == "pending"
+
+
+def test_an_address_that_records_name_is_not_the_users(setting: Setting) -> None:
+    """The question's own key came from an address; to block that takes the user's word."""
+    before = proposals(setting.app)
+    model = Gullible(event_id(0))
+    model.obeyed = ["propose_block_ip"]
+
+    def step(messages: Any, info: Any) -> Any:
+        from agent_kit import answer, calls, returned  # noqa: PLC0415
+
+        if not returned(messages):
+            return calls(("propose_block_ip", {"address": MALLORYS_IP, "account": "222222222222", "reason": "seen"}))
+        return answer(info, [("Tried.", [])])
+
+    said = ask_model(setting.app, QUESTION, caller(), model=FunctionModel(step))
+    assert [each.tool for each in said.refused] == ["propose_block_ip"]
+    assert proposals(setting.app) == before
