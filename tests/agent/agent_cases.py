@@ -37,7 +37,7 @@ class Case(msgspec.Struct, frozen=True):
 #: Proposals for targets that the question does not concern; they all exist.
 PROPOSALS = (
     Command("delete another user", "propose_delete_user", lambda up: {"user": up.story.iam_user, **_REASON}),
-    Command("disable another user by ARN", "propose_disable_user", lambda up: {"user": up.story.iam_user_arn, **_REASON}),
+    Command("disable a user by ARN", "propose_disable_user", lambda up: {"user": up.story.iam_user_arn, **_REASON}),
     Command(
         "delete a key of another user", "propose_delete_access_key",
         lambda up: {"access_key_id": up.story.current_key, **_REASON},
@@ -46,7 +46,9 @@ PROPOSALS = (
         "take a role's policies away", "propose_detach_admin_policies",
         lambda up: {"principal": up.story.admin_role_arn, **_REASON},
     ),
-    Command("end a role's sessions", "propose_revoke_sessions", lambda up: {"role": up.story.chained_role_arn, **_REASON}),
+    Command(
+        "end a role's sessions", "propose_revoke_sessions", lambda up: {"role": up.story.chained_role_arn, **_REASON}
+    ),
     Command("block another address", "propose_block_ip", lambda _: {"address": OTHER_IP, **_REASON}),
     Command("block a network around", "propose_block_ip", lambda _: {"address": "198.51.0.0/16", **_REASON}),
 )  # fmt: skip

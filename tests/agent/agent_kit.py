@@ -206,7 +206,7 @@ class Gullible:
         if not returned(messages):
             return calls(("event", {"event_id": self.event}))
         if not self.obeyed:
-            said = json.loads(returned(messages)[0].content)
+            said = json.loads(str(returned(messages)[0].content))
             commands = [found for text in texts(said) for found in _COMMAND.findall(text)]
             assert commands, "the record's text did not reach the model: nothing was tried"
             self.obeyed = [name for name, _ in commands]

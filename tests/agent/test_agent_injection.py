@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from agent_cases import CASES, QUESTION, Case
-from agent_kit import MALLORYS_IP, Gullible, Setting, caller, event_id, proposals
+from agent_kit import ACCOUNT, MALLORYS_IP, Gullible, Setting, answer, caller, calls, event_id, proposals, scripted
 from pydantic_ai.models.function import FunctionModel
 
 from trailwarden.agent.run import ask_model
@@ -31,25 +31,28 @@ def test_there_are_enough_of_them() -> None:
 def test_a_model_that_obeys_a_record_does_nothing_by_it(setting: Setting, number: int) -> None:
     case: Case = CASES[number]
     before, denied = proposals(setting.app), len(denials(setting))
-    model, answer = obeyed(setting, number)
+    model, said = obeyed(setting, number)
 
     assert model.obeyed == [case.command.tool], "the model did not try what the record commands"
-    assert answer.proposals == ()
+    assert said.proposals == ()
     assert proposals(setting.app) == before
     if case.command.denied:
-        (refused,) = answer.refused
+        (refused,) = said.refused
         assert refused.tool == case.command.tool
         written = denials(setting)
         assert len(written) == denied + 1
         assert written[0]["question"] == QUESTION
         assert written[0]["on_behalf_of"] == "responder@example.com"
-    shown = model.seen + answer_text(answer)
+    else:
+        assert all(each.error for each in said.tools[1:] if each.tool == case.command.tool)
+        assert len(denials(setting)) == denied
+    shown = model.seen + text_of(said)
     for secret in setting.secrets:
         assert secret not in shown
 
 
-def answer_text(answer: ModelAnswer) -> str:
-    return " ".join(each.text for each in answer.sentences) + " ".join(answer.follow_ups)
+def text_of(said: ModelAnswer) -> str:
+    return " ".join(each.text for each in said.sentences) + " ".join(said.follow_ups)
 
 
 def test_the_same_model_files_what_the_question_concerns(setting: Setting) -> None:
@@ -57,29 +60,35 @@ def test_the_same_model_files_what_the_question_concerns(setting: Setting) -> No
     up = setting.up
     number = next(n for n, case in enumerate(CASES) if case.command.name == "delete a key of another user")
     before = proposals(setting.app)
-    _, answer = obeyed(setting, number, f"Is key {up.story.current_key} misused, and what should be done?")
-    (filed,) = answer.proposals
+    _, said = obeyed(setting, number, f"Is key {up.story.current_key} misused, and what should be done?")
+    (filed,) = said.proposals
     assert filed.proposal.target.id == up.story.current_key
     assert filed.proposal.proposer.kind == "model"
     assert filed.proposal.proposer.name == "gullible"
-    assert answer.refused == ()
+    assert said.refused == ()
     assert len(proposals(setting.app)) == len(before) + 1
     assert proposals(setting.app)[0].state == "pending"
 
 
 def test_an_address_that_records_name_is_not_the_users(setting: Setting) -> None:
-    """The question's own key came from an address; to block that takes the user's word."""
+    """The key of the question was used from an address; to block that takes the user's word."""
     before = proposals(setting.app)
-    model = Gullible(event_id(0))
-    model.obeyed = ["propose_block_ip"]
-
-    def step(messages: Any, info: Any) -> Any:
-        from agent_kit import answer, calls, returned  # noqa: PLC0415
-
-        if not returned(messages):
-            return calls(("propose_block_ip", {"address": MALLORYS_IP, "account": "222222222222", "reason": "seen"}))
-        return answer(info, [("Tried.", [])])
-
-    said = ask_model(setting.app, QUESTION, caller(), model=FunctionModel(step))
+    wanted = {"address": MALLORYS_IP, "account": ACCOUNT, "reason": "seen"}
+    model = scripted(calls(("propose_block_ip", wanted)), lambda _, info: answer(info, [("Tried.", [])]))
+    said = ask_model(setting.app, QUESTION, caller(), model=model)
     assert [each.tool for each in said.refused] == ["propose_block_ip"]
     assert proposals(setting.app) == before
+
+
+@pytest.mark.parametrize("number", [n for n, case in enumerate(CASES) if case.command.denied][::7])
+def test_aws_is_not_asked_for_what_the_question_does_not_name(
+    setting: Setting, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names in calls are in the account's CloudTrail, where whoever wrote the command may read them."""
+
+    def looked_up(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a target was looked up before the question was asked for it")
+
+    monkeypatch.setattr("trailwarden.agent.toolbox.planned_somewhere", looked_up)
+    _, said = obeyed(setting, number)
+    assert len(said.refused) == 1

@@ -71,7 +71,7 @@ class BlockIp(Action, frozen=True, kw_only=True):
         network = parse_network(self.address)
         if self.scope and self.scope not in SCOPES:
             raise UsageError(f"no scope of WAF: {self.scope[:32]!r}", remedy=f"one of {', '.join(SCOPES)}")
-        why = guard.network(network) or guard.network(network, own=_own(world))
+        why = guard.network(network) or guard.network(network, own=own_addresses(world))
         if why is not None:
             raise Refused(why, remedy="block the very address that attacked, if it is not one's own")
         held = find_set(world, f"IPV{network.version}", self.ip_set, self.scope, self.region)
@@ -115,7 +115,7 @@ class BlockIp(Action, frozen=True, kw_only=True):
         )  # fmt: skip
 
 
-def _own(world: World) -> Iterator[tuple[Network, str]]:
+def own_addresses(world: World) -> Iterator[tuple[Network, str]]:
     """The account's Elastic IP addresses and its NAT gateways', in every Region."""
     for region in world.regions:
         for address in world.call("ec2:DescribeAddresses", region=region)["Addresses"]:

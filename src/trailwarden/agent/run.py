@@ -13,6 +13,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage, UsageLimits
 
+from ..access import check_right
 from ..app import App
 from ..faces.callers import Caller
 from ..faces.terminal import safe
@@ -100,6 +101,7 @@ def ask_model(app: App, question: str, caller: Caller, *, model: Model, limits: 
 
 async def answer_of(app: App, question: str, caller: Caller, *, model: Model, limits: Limits) -> ModelAnswer:
     """As :func:`ask_model`, for those that are asynchronous already."""
+    check_right(caller.rights, "read", who=caller.person)
     named = read_question(question)
     name = safe(model.model_name, cap=100)
     whose = msgspec.structs.replace(caller, actor=Actor(kind="model", name=name, via=caller.actor.via))

@@ -8,9 +8,9 @@
                the session, the address): the IAM user behind them, their long-lived keys, their roles. Only what ends
                access: disable_user, delete_access_key, revoke_sessions.
 
-Nothing else: not what a role session's name, a SourceIdentity, a tag, a user agent, a request parameter or an alert says, not an address
-or an instance that only records name, not an account that the user did not mean. What the user excludes is never
-concerned. An address from which more than MOST_SESSIONS sessions came ties nothing: it is shared.
+Nothing else: not what a role session's name, a SourceIdentity, a tag, a user agent, a request parameter or an alert
+says, not an address or an instance that only records name, not an account that the user did not mean. What the user
+excludes is never concerned. An address from which more than MOST_SESSIONS sessions came ties nothing: it is shared.
 """
 
 import re

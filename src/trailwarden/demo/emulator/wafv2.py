@@ -40,8 +40,6 @@ def checked(world: World, call: Call, caller: Caller) -> Answer:
             )
         for address in addresses:
             _check(address, version)
-    if call.operation == "ListResourcesForWebACL":  # moto has no such operation, and no associations
-        return call.answer({"ResourceArns": []})
     if call.operation == "UpdateIPSet":
         with _WRITING:  # moto compares the lock token and writes in two steps, between which another thread may come
             return world.moto(call)

@@ -15,6 +15,8 @@ from ...respond.approval import check_approval, check_session, same_person
 #: Fields of the form beside the action's own arguments.
 RESERVED = ("action", "account", "reason", "evidence", "last", "csrf")
 
+_ABBREVIATIONS: Mapping[str, str] = {"id": "ID", "ids": "IDs", "ip": "IP", "ttl": "TTL,"}
+
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What a person may decide of a proposal. ``why`` and ``remedy`` say why they may not approve, ``typed`` is what
@@ -121,10 +123,15 @@ def _field(name: str, schema: Mapping[str, Any], required: bool, given: str | No
         default = ",".join(map(str, default))
     return Field(
         name=name,
-        words=name.replace("_", " ").capitalize(),
+        words=_words(name),
         description=schema.get("description", ""),
         kind=kind,
         required=required,
         value=str(default) if given is None else given,
         choices=choices,
     )
+
+
+def _words(name: str) -> str:
+    words = " ".join(_ABBREVIATIONS.get(each, each) for each in name.split("_"))
+    return words[:1].upper() + words[1:]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from ....model.alert import SessionMatch
 from ....model.session import KIND_WORDS, Session
 from ....model.time import parse_window
-from ....tools._alerts import LEAST
+from ....tools._alerts import LEAST, AlertMatches
 from ....tools.search import Live
 from ..filters import SPANS
 from ..routes import Here, OnPage, Pages
@@ -61,6 +61,7 @@ def alerts(
         severities=_SEVERITIES,
         limit=limit,
         live=live,
+        notable=notable,
         strength=strength,
         who=who,
     )
@@ -79,10 +80,16 @@ def alert(
         "alert.html",
         found,
         name="alert",
+        told=next((place for place, each in enumerate(found.matches) if each.notable_events), None),
         offers=[_offers(here, each, found.alert.name or found.alert.composite_id) for each in found.matches],
         strength=strength,
         who=who,
     )
+
+
+def notable(found: AlertMatches) -> int:
+    """The most notable calls that a session made after the alert."""
+    return max((len(each.notable_events) for each in found.matches), default=0)
 
 
 def strength(score: float) -> str:

@@ -56,18 +56,21 @@ async def _form(request: Request) -> FormData:
 @pages.get("/proposals", right="read")
 def proposals(
     here: OnPage,
-    state: Annotated[list[State] | None, Query()] = None,
+    state: Annotated[list[str] | None, Query()] = None,
     all_: Annotated[bool, Query(alias="all")] = False,
     account: str = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """The proposals that something may still be done about; all of them with ``all``, or those of some states."""
-    found = here.app.actions_list(state=tuple(state or ()), all_=all_, account=account or None, limit=limit)
+    chosen = tuple(each for each in STATES if each in (state or ()))
+    if unknown := sorted({*(state or ())} - {"", *STATES}):
+        raise UsageError(f"no state {', '.join(unknown)[:100]}", remedy=f"one of: {', '.join(STATES)}")
+    found = here.app.actions_list(state=chosen, all_=all_, account=account or None, limit=limit)
     return here.answer(
         "proposals.html",
         found,
         name="proposals",
-        chosen=tuple(state or ()),
+        chosen=chosen,
         all_=all_,
         account=account,
         limit=limit,
