@@ -22,7 +22,7 @@ from actions_kit import FakeWorld, LiveWorld, carry_out, client, do, undo
 from trailwarden.action import Planned, Refused
 from trailwarden.actions.block_ip import BlockIp, own_addresses
 from trailwarden.demo.emulator import Emulator, Fault
-from trailwarden.errors import AccessDenied, UsageError
+from trailwarden.errors import AccessDenied, NotFound, UsageError
 from trailwarden.guardrails import Guard
 from trailwarden.model.proposal import Call
 
@@ -130,7 +130,7 @@ def test_the_accounts_own_addresses_of_all_regions(api: str, answer: Any, why: s
     world.answer("ec2:DescribeAddresses", {"Addresses": []}).answer("ec2:DescribeNatGateways", {"NatGateways": []})
     world.answer("wafv2:ListIPSets", {"IPSets": []})
     world.answer(api, answer, region="eu-central-1")
-    with pytest.raises(Refused, match=why or "there is no IP set"):
+    with pytest.raises(Refused if why else NotFound, match=why or "there is no IP set"):
         BlockIp(address=address).plan(world, Guard())
 
 
@@ -166,7 +166,7 @@ def test_several_sets_have_to_be_told_apart(admin: boto3.Session, live: LiveWorl
     assert plan(live, ip_set=one).arguments["ip_set"] == one
     with pytest.raises(Refused, match="holds addresses of IPV6"):
         plan(live, ip_set="six")
-    with pytest.raises(Refused, match="there is no IP set three"):
+    with pytest.raises(NotFound, match="there is no IP set three"):
         plan(live, ip_set="three")
     with pytest.raises(Refused, match="of account 222222222222"):
         plan(live, ip_set=one.replace("111111111111", "222222222222"))
@@ -174,8 +174,26 @@ def test_several_sets_have_to_be_told_apart(admin: boto3.Session, live: LiveWorl
         plan(live, ip_set="arn:aws:iam::111111111111:user/john")
 
 
+def test_without_a_name_every_set_that_rules_block_is_used(admin: boto3.Session, live: LiveWorld) -> None:
+    one, two, unused = make_set(admin, "one", KEPT), make_set(admin, "two"), make_set(admin, "unused")
+    edge = make_set(admin, "edge", scope="CLOUDFRONT")
+    web_acl(admin, "site", block_rule(one))
+    web_acl(admin, "shop", block_rule(two))
+    web_acl(admin, "front", block_rule(edge), scope="CLOUDFRONT")
+    planned = plan(live)
+    assert {step.call.resources for step in planned.plan.steps} == {(one,), (two,), (edge,)}
+    assert planned.arguments["ip_set"] == ""
+    carry_out(admin, planned.plan)
+    assert addresses_of(admin, one) == {KEPT, f"{ADDRESS}/32"}
+    assert addresses_of(admin, unused) == set()
+    with pytest.raises(Refused, match="already in the IP set"):
+        plan(live)
+    undo(admin, planned.plan)
+    assert addresses_of(admin, two) == set()
+
+
 def test_there_is_none(live: LiveWorld) -> None:
-    with pytest.raises(Refused, match="there is no IP set of version IPV4"):
+    with pytest.raises(NotFound, match="there is no IP set of version IPV4"):
         plan(live)
 
 

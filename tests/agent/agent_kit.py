@@ -2,8 +2,11 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,6 @@ from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
-    RetryPromptPart,
     TextPart,
     ToolCallPart,
     ToolReturnPart,
@@ -175,9 +177,10 @@ def returned(messages: Sequence[ModelMessage]) -> list[ToolReturnPart]:
     return [part for part in parts if isinstance(part, ToolReturnPart)]
 
 
-def retried(messages: Sequence[ModelMessage]) -> list[RetryPromptPart]:
-    parts = (part for each in messages if isinstance(each, ModelRequest) for part in each.parts)
-    return [part for part in parts if isinstance(part, RetryPromptPart)]
+def sent_back(messages: Sequence[ModelMessage], info: AgentInfo) -> list[str]:
+    """What the model was told of answers that were not taken."""
+    outputs = {each.name for each in info.output_tools}
+    return [str(part.content) for part in returned(messages) if part.tool_name in outputs]
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -238,3 +241,70 @@ def scripted(*steps: Any) -> FunctionModel:
         return following if isinstance(following, ModelResponse) else ModelResponse(parts=[TextPart(str(following))])
 
     return FunctionModel(step, model_name="scripted")
+
+
+class StandIn:
+    """A server that answers chat completions with the next of its replies, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.replies: list[dict[str, Any] | int] = []
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                owner.asked.append(body)
+                owner.keys.append(self.headers.get("Authorization", ""))
+                reply = owner.replies.pop(0)
+                status, sent = (reply, {"error": {"message": "no"}}) if isinstance(reply, int) else (200, reply)
+                content = json.dumps(sent).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+
+@contextmanager
+def standing_in() -> Iterator[StandIn]:
+    """The server, while it runs."""
+    made = StandIn()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.server.shutdown()
+        thread.join()
+        made.server.server_close()
+
+
+def completion(tool: str, **arguments: Any) -> dict[str, Any]:
+    """A chat completion that calls a tool, as the API writes it."""
+    call = {"id": f"call_{tool}", "type": "function", "function": {"name": tool, "arguments": json.dumps(arguments)}}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_795_000_000,
+        "model": "stand-in",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "tool_calls",
+                "message": {"role": "assistant", "content": None, "tool_calls": [call]},
+            }
+        ],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 20, "total_tokens": 1020},
+    }
+
+
+def final(text: str, *evidence: str) -> dict[str, Any]:
+    return completion("final_result", sentences=[{"text": text, "evidence": list(evidence)}])

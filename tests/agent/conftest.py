@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from agent_cases import CASES, in_words
-from agent_kit import Setting, ingest, record, spaced
+from agent_kit import Setting, StandIn, ingest, record, spaced, standing_in
 
 from trailwarden.app import App
 from trailwarden.demo.run import connect_and_ingest, running
@@ -30,3 +30,9 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
         )
         assert all(len(each) >= 16 for each in secrets)
         yield Setting(app, up, secrets)
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    with standing_in() as server:
+        yield server

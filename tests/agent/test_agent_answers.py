@@ -14,9 +14,9 @@ from agent_kit import (
     calls,
     event_id,
     proposals,
-    retried,
     returned,
     scripted,
+    sent_back,
     shown_to,
 )
 from pydantic_ai.exceptions import ModelHTTPError
@@ -139,7 +139,7 @@ def test_unknown_evidence_is_sent_back_once(setting: Setting) -> None:
     notes: list[str] = []
 
     def again(messages: Any, info: Any) -> Any:
-        notes.extend(str(each.content) for each in retried(messages))
+        notes.extend(sent_back(messages, info))
         return answer(info, [("They tried.", [event_id(0)])])
 
     said = asked(setting, says(("They tried.", [UNKNOWN, event_id(0)])), again)

@@ -137,10 +137,7 @@ def test_forged_approvals_are_refused(
 def test_a_token_of_the_api_approves_nothing(served: Served) -> None:
     proposal = filed(served.app, "token")
     app = served.app
-    made = app.state.tokens.create(
-        APPROVER, "pipeline", scopes=("read", "propose"), days=1, by=SETUP, now=app.now()
-    )  # fmt: skip
-    text = next(each for each in made if isinstance(each, str)) if isinstance(made, tuple) else made.text
+    text, _ = app.state.tokens.create(APPROVER, "pipeline", scopes=("read", "propose"), days=1, by=SETUP, now=app.now())
     path = f"/proposals/{proposal.id}/approve"
     with served.client() as client:
         client.headers["Authorization"] = f"Bearer {text}"
@@ -250,16 +247,14 @@ def test_a_role_that_was_taken_decides_no_more(tmp_path: Path) -> None:
 
 
 def test_hostile_text_is_text(served: Served) -> None:
-    proposal = filed(served.app, "<img src=x>", reason='<script>alert("x")</script> \n {{ 7 * 7 }}')
+    proposal = filed(served.app, "<img src=x>", reason='<script>alert("x")</script> {{ 7 * 7 }}')
     with served.client(APPROVER) as client:
         for path in (f"/proposals/{proposal.id}", "/proposals?all=true", f"/audit?proposal={proposal.id}"):
-            text = client.get(path).text if "audit" not in path else ""
-            assert "<img src=x>" not in text
-            assert "<script>alert" not in text
-    with served.client(ADMIN) as client:
-        text = client.get(f"/audit?proposal={proposal.id}").text
-    assert "&lt;img src=x&gt;" in text
-    assert "<img src=x>" not in text
+            text = client.get(path).text.lower()
+            assert "&lt;img src=x&gt;" in text, path
+            assert "<img src=x>" not in text, path
+            assert "<script>alert" not in text, path
+            assert ">49<" not in text, path
 
 
 @pytest.mark.parametrize("path", ["/audit", "/audit/verify"])

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..action import Refused, World
-from ..errors import AccessDenied, RegionDisabled, UsageError
+from ..errors import AccessDenied, NotFound, RegionDisabled, UsageError
 from ..model.arn import PARTITIONS, Arn
 
 SCOPES = ("REGIONAL", "CLOUDFRONT")
@@ -65,12 +65,13 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
         return self.inverted if self.action in _TURNING_AWAY else self.action == "Allow" and not self.inverted
 
 
-def find_set(world: World, version: str, name: str, scope: str, region: str) -> IpSet:
-    """The IP set with this name or ARN; without one, the only one of that version.
+def find_sets(world: World, version: str, name: str, scope: str, region: str) -> tuple[IpSet, ...]:
+    """The IP set with this name or ARN; without one, all of that version.
 
     Raises:
         UsageError: no such scope, or a Region that has not the scope.
-        Refused: there is none, or there are several.
+        NotFound: there is none.
+        Refused: several have the name, or the one that has it is of another version.
         AwsError: as AWS answered.
     """
     if scope and scope not in SCOPES:
@@ -98,20 +99,24 @@ def find_set(world: World, version: str, name: str, scope: str, region: str) -> 
     sets = [each for each in (_read(world, one) for one in found) if name or each.version == version]
     if not sets:
         what = f"IP set {name[:300]}" if name else f"IP set of version {version}"
-        raise Refused(
+        raise NotFound(
             f"there is no {what} in {region or 'the account'}",
             remedy="make one, and a rule of a web ACL that blocks it; then propose it again",
         )
-    if len(sets) > 1:
-        raise Refused(
-            f"{len(sets)} IP sets fit: {', '.join(sorted(each.arn for each in sets))}", remedy="name one: ip_set=ARN"
-        )
+    if name and len(sets) > 1:
+        raise several(sets)
     if sets[0].version != version:
         raise Refused(
             f"{sets[0].name} holds addresses of {sets[0].version}, and this is {version}",
             remedy="name a set of the address's version, or leave ip_set out",
         )
-    return sets[0]
+    return tuple(sorted(sets, key=lambda each: each.arn))
+
+
+def several(sets: Sequence[IpSet]) -> Refused:
+    """The refusal to choose among sets."""
+    names = ", ".join(sorted(each.arn for each in sets))
+    return Refused(f"{len(sets)} IP sets fit: {names}", remedy="name one: ip_set=ARN")
 
 
 def _of_arn(world: World, text: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ Sources: https://docs.aws.amazon.com/waf/latest/APIReference/API_UpdateIPSet.htm
 https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -13,9 +13,9 @@ from msgspec import Meta
 
 from ..action import Action, Need, Planned, Refused, World, steps_of
 from ..errors import UsageError
-from ..guardrails import Guard, Network, parse_network
+from ..guardrails import Guard, Network, parse_network, within
 from ..model.proposal import BlastItem, Call, Plan, Target
-from ._waf import SCOPES, IpSet, Use, find_set, protected_by, uses_of
+from ._waf import SCOPES, IpSet, Use, find_sets, protected_by, several, uses_of
 
 #: Addresses that an IP set holds at most.
 _LIMIT = 10_000
@@ -58,7 +58,7 @@ class BlockIp(Action, frozen=True, kw_only=True):
 
     address: Annotated[str, Meta(description="The address or CIDR network.", min_length=2, max_length=64)]
     ip_set: Annotated[
-        str, Meta(description="The IP set's name or ARN; without it the only one that fits.", max_length=512)
+        str, Meta(description="The IP set's name or ARN; without it every one that rules block.", max_length=512)
     ] = ""
     scope: Annotated[str, Meta(description="REGIONAL or CLOUDFRONT; without it both are looked through.")] = ""
     region: Annotated[str, Meta(description="The set's Region; all are looked through without it.")] = ""
@@ -74,45 +74,79 @@ class BlockIp(Action, frozen=True, kw_only=True):
         why = guard.network(network) or guard.network(network, own=own_addresses(world))
         if why is not None:
             raise Refused(why, remedy="block the very address that attacked, if it is not one's own")
-        held = find_set(world, f"IPV{network.version}", self.ip_set, self.scope, self.region)
-        _room(held, network)
-        uses = uses_of(world, held)
-        _only_blocking(held, network, uses)
-        blocking = [each for each in uses if each.blocks]
-        protected = protected_by(world, held, (each.acl for each in blocking)) if held.scope == "REGIONAL" else ()
-        named = {"Name": held.name, "Scope": held.scope, "Id": held.id}
-        call, back = (
-            Call(
-                api="wafv2:UpdateIPSet",
-                params={**named, name: [str(network)]},
-                region=held.region,
-                resources=(held.arn,),
-            )
-            for name in ("AddAddresses", "RemoveAddresses")
-        )
+        found = find_sets(world, f"IPV{network.version}", self.ip_set, self.scope, self.region)
+        sets = _chosen({held: uses_of(world, held) for held in found}, network)
+        (one,) = sets if len(sets) == 1 else (None,)
         return Planned(
             plan=Plan(
                 action="block_ip",
                 account=world.account,
-                targets=(Target(kind="ip_address", id=str(network), account=world.account, name=str(network)),),
-                steps=steps_of((call, f"add {network} to the IP set {held.name}", back)),
+                targets=(Target(kind="ip_address", id=str(network), account=world.account, name=_short(network)),),
+                steps=steps_of(
+                    *(
+                        (
+                            _update(held, "AddAddresses", network),
+                            f"add {network} to the IP set {held.name} ({held.scope}, {held.region})",
+                            _update(held, "RemoveAddresses", network),
+                        )
+                        for held in sets
+                    )
+                ),
                 pre_state={
-                    "ip_set": held.arn,
-                    "rules": [f"{each.acl} {each.rule} {each.action}" for each in uses],
+                    held.arn: [f"{each.acl} {each.rule} {each.action}" for each in uses] for held, uses in sets.items()
                 },
             ),
             arguments={
-                **msgspec.to_builtins(self), "address": str(network), "ip_set": held.arn, "scope": held.scope,
-                "region": held.region,
+                **msgspec.to_builtins(self), "address": str(network),
+                **({"ip_set": one.arn, "scope": one.scope, "region": one.region} if one is not None else {}),
             },
-            blast_radius=(*_effect(held, network, blocking, uses), *_protected(held, blocking, protected)),
+            blast_radius=tuple(item for held, uses in sets.items() for item in _hit(world, held, network, uses)),
             administrator=False,
-            notes=(
-                _NOT_KEYS,
-                "WAF takes seconds, at times minutes, until a change holds everywhere",
-            ),
+            notes=(_NOT_KEYS, "WAF takes seconds, at times minutes, until a change holds everywhere"),
             undo_after=world.now + timedelta(hours=self.ttl_hours) if self.ttl_hours else None,
         )  # fmt: skip
+
+
+def _short(network: Network) -> str:
+    """A single address without its prefix."""
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+def _chosen(found: Mapping[IpSet, tuple[Use, ...]], network: Network) -> dict[IpSet, tuple[Use, ...]]:
+    """Of the sets in question, those that rules block; where rules block none, the only one that there is.
+
+    Raises:
+        Refused: the address would be let in, is blocked already, or does not fit in; or several sets are there, of
+            which rules block none.
+    """
+    if len(found) == 1:
+        ((held, uses),) = found.items()
+        _only_blocking(held, network, uses)
+        _room(held, network)
+        return {held: uses}
+    blocked = {
+        held: uses
+        for held, uses in found.items()
+        if any(each.blocks for each in uses) and not any(each.lets_in for each in uses)
+    }
+    if not blocked:
+        raise several(tuple(found))
+    lacking = {held: uses for held, uses in blocked.items() if not _holder(held, network)}
+    for held in lacking or blocked:
+        _room(held, network)
+    return lacking
+
+
+def _update(held: IpSet, what: str, network: Network) -> Call:
+    params = {"Name": held.name, "Scope": held.scope, "Id": held.id, what: [str(network)]}
+    return Call(api="wafv2:UpdateIPSet", params=params, region=held.region, resources=(held.arn,))
+
+
+def _hit(world: World, held: IpSet, network: Network, uses: tuple[Use, ...]) -> Iterator[BlastItem]:
+    blocking = [each for each in uses if each.blocks]
+    protected = protected_by(world, held, (each.acl for each in blocking)) if held.scope == "REGIONAL" else ()
+    yield from _effect(held, network, blocking, uses)
+    yield from _protected(held, blocking, protected)
 
 
 def own_addresses(world: World) -> Iterator[tuple[Network, str]]:
@@ -127,13 +161,18 @@ def own_addresses(world: World) -> Iterator[tuple[Network, str]]:
                     yield parse_network(public), f"the NAT gateway {gateway['NatGatewayId']} in {region}"
 
 
+def _holder(held: IpSet, network: Network) -> Network | None:
+    """The entry of a set that the network lies in."""
+    return next((each for each in map(parse_network, held.addresses) if within(network, each)), None)
+
+
 def _room(held: IpSet, network: Network) -> None:
-    for each in map(parse_network, held.addresses):
-        if each.version == network.version and each.supernet_of(network):  # type: ignore[arg-type]
-            raise Refused(
-                f"{network} is already in the IP set {held.name}" + ("" if each == network else f", within {each}"),
-                remedy="if it still gets through, see which web ACL's rule uses the set, and what it protects",
-            )
+    there = _holder(held, network)
+    if there is not None:
+        raise Refused(
+            f"{network} is already in the IP set {held.name}" + ("" if there == network else f", within {there}"),
+            remedy="if it still gets through, see which web ACL's rule uses the set, and what it protects",
+        )
     if len(held.addresses) >= _LIMIT:
         raise Refused(
             f"the IP set {held.name} holds {len(held.addresses):,} addresses, as many as it can",

@@ -64,7 +64,10 @@ def _own_server(provider: str, model: str, url: str, environ: Mapping[str, str])
 def _checked(url: str) -> str:
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme not in ("http", "https") or parts.username or parts.password:
-        raise UsageError(f"not an address: {url[:200]!r}", remedy="[agent] url is like https://models.company.com/v1")
+        shown = f"{parts.scheme}://{parts.hostname or ''}"[:200]  # without the password that it may hold
+        raise UsageError(
+            f"not an address to use: {shown!r}", remedy="[agent] url is like https://models.company.com/v1"
+        )
     if parts.scheme == "http" and not _is_here(parts.hostname):
         raise UsageError(
             "questions and records would go over the network in clear", remedy="[agent] url must begin with https://"
