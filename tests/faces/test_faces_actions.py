@@ -217,3 +217,39 @@ def test_the_doctor_says_what_a_role_may_do_of_each_action(up: Running) -> None:
     assert checks["A session can name the approver (SourceIdentity)"] == "ok"
     assert checks["May carry out: Delete an access key"] == "ok"
     assert len([title for title in checks if title.startswith("May carry out: ")]) == 7
+
+
+@pytest.mark.parametrize("action", ["terminate_instances", "delete_user", "detach_admin_policies", "block_ip"])
+def test_every_other_action_from_plain_words_to_verified(up: Running, action: str) -> None:
+    backdoor, instance = up.story.backdoor_user, up.story.rogue_instance
+    asked, confirmed, apis = {
+        "terminate_instances": (f"Terminate {instance}", instance, {"ec2:StopInstances", "ec2:TerminateInstances"}),
+        "detach_admin_policies": (
+            f"Detach admin policies from user {backdoor} in account {up.scenario.development.id}",
+            backdoor,
+            {"iam:DetachUserPolicy"},
+        ),
+        "delete_user": ("Delete user peter", "peter", {"iam:DeleteAccessKey", "iam:DeleteUser"}),
+        "block_ip": ("Block 185.220.101.1 in WAF", "185.220.101.1", {"wafv2:UpdateIPSet"}),
+    }[action]
+    (made,) = answer("ask", asked)["result"]["proposals"]
+    assert made["action"] == action
+    assert apis <= {step["api"] for step in made["plan"]["steps"]}
+    assert made["missing_permissions"] == []
+    code, screen = approve(made["id"], confirmed)
+    assert code == 0, screen
+    assert answer("actions", "show", made["id"])["state"] == "verified"
+
+
+def test_sessions_are_revoked_where_the_setting_allows_it(up: Running) -> None:
+    config = up.home / "config.toml"
+    before = config.read_text()
+    config.write_text(f"{before}\n[respond]\nrevoke_sessions = true\n")
+    try:
+        made = propose("revoke_sessions", "role=AdminRole")
+        code, screen = approve(made["id"], "AdminRole")
+        assert code == 0, screen
+        undo = answer("actions", "undo", made["id"], "--reason", "its trust is fixed")
+        assert [step["api"] for step in undo["plan"]["steps"]] == ["iam:DeleteRolePolicy"]
+    finally:
+        config.write_text(before)

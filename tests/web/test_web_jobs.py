@@ -10,6 +10,7 @@ from decisions_kit import ACCOUNT, APPROVER, RESPONDER, Clock, filed, plan_for
 from web_kit import add_people
 
 from trailwarden.app import App
+from trailwarden.demo.run import Running
 from trailwarden.faces.web.jobs import RETRY, TICK, Jobs, is_unread, is_watch_due
 from trailwarden.model.proposal import Actor, Confidence, Proposal, State, StepOutcome, Transition, Watch
 from trailwarden.respond import Approver, Session
@@ -138,6 +139,51 @@ def test_a_stop_ends_the_waiting(app: App) -> None:
     jobs.close()
     jobs.carry_out("nothing-of-that-name")
     assert not jobs.is_under_way("nothing-of-that-name")
+
+
+@pytest.fixture
+def demo(organisation: Running, clock: Clock) -> Iterator[App]:
+    """The demo organisation, as a responder uses it, on the clock of the test."""
+    with App.open(organisation.home, clock=clock) as opened:
+        yield opened.acting(Actor(kind="person", name=RESPONDER, via="console"))
+
+
+def test_what_a_crash_left_is_gone_on_with(demo: App, clock: Clock) -> None:
+    made = demo.actions_propose("disable_user", arg=("user=reporting",), account="222222222222", reason="case 4711")
+    proposal = approved(demo, ledger_of(demo).get(made.id))
+    ledger = ledger_of(demo)
+    lease = ledger.begin(proposal.id, "a process that is gone")
+    ledger.intend(lease, 1)
+    clock.ahead += timedelta(minutes=11)
+    jobs = Jobs(demo)
+    jobs.tick()
+    jobs.drain()
+    found = ledger.get(proposal.id)
+    jobs.close()
+    assert jobs.failure(proposal.id) is None
+    assert found.state == "verified"
+    assert {each.state for each in found.outcomes} == {"done"}
+    assert found.watches
+
+
+def test_what_was_to_last_a_while_is_proposed_to_be_undone_once(demo: App, clock: Clock) -> None:
+    made = demo.actions_propose(
+        "block_ip", arg=("address=198.51.100.23", "ttl_hours=1"), account="222222222222", reason="case 4711"
+    )
+    jobs, ledger = Jobs(demo), ledger_of(demo)
+    approved(demo, ledger.get(made.id))
+    jobs.carry_out(made.id)
+    jobs.drain()
+    assert ledger.get(made.id).state == "verified"
+    for minutes, undos in ((59, 0), (2, 1), (1, 1)):
+        clock.ahead += timedelta(minutes=minutes)
+        jobs.tick()
+        jobs.drain()
+        assert sum(each.undoes == made.id for each in ledger.list()) == undos
+    jobs.close()
+    undo = next(each for each in ledger.list() if each.undoes == made.id)
+    assert undo.state == "pending"
+    assert (undo.proposer.kind, undo.proposer.name) == ("rule", "console")
 
 
 def proposal_in(state: State, *, by: Actor = WORKER, at: datetime = NOW, watched: datetime | None = None) -> Proposal:

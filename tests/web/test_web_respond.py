@@ -167,7 +167,9 @@ def test_the_card_says_what_the_tool_says(page: Page, console: Served, deletion:
     expect(page.locator("#progress")).to_contain_text(card.plan.sha256)
     for text in (*card.plan.irreversible, *card.notes):
         expect(page.locator(".decide")).to_contain_text(text)
-    gains = [int(each.strip("adds +%")) for each in page.locator(".waterfall li:not(.total) .gained").all_inner_texts()]
+    gains = [
+        int(re.sub(r"\D", "", each)) for each in page.locator(".waterfall li:not(.total) .gained").all_inner_texts()
+    ]
     assert f"({sum(gains)}%)" in card.confidence.text
     expect(page.locator(".waterfall .total")).to_contain_text(f"{sum(gains)}%")
     page.locator(".evidence-list a").first.click()

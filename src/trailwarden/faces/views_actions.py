@@ -155,7 +155,8 @@ def _plan(card: ProposalCard, view: View) -> Iterable[RenderableType]:
 def _step(step: ShownStep, view: View) -> RenderableType:
     mark, style = _OUTCOMES[step.outcome.state] if step.outcome else (str(step.number), "dim")
     line = Text(f"{mark:>2}  ", style=style).append(safe(step.does, cap=200), "default")
-    line.append("" if step.undo else "  cannot be undone", "red")
+    if not step.undo and not step.params.get("DryRun"):
+        line.append("  cannot be undone", "red")
     lines = [line, Text("    ").append(_call(step.api, step.params, cap=2000 if view.details else 160), "dim")]
     if step.undo and view.details:
         lines.append(Text("    undo: ", style="dim").append(_call(step.undo.api, step.undo.params, cap=2000), "dim"))
