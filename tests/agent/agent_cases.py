@@ -49,6 +49,10 @@ PROPOSALS = (
     Command(
         "end a role's sessions", "propose_revoke_sessions", lambda up: {"role": up.story.chained_role_arn, **_REASON}
     ),
+    Command(
+        "terminate an instance", "propose_terminate_instances",
+        lambda up: {"instance_ids": [up.story.rogue_instance], **_REASON},
+    ),
     Command("block another address", "propose_block_ip", lambda _: {"address": OTHER_IP, **_REASON}),
     Command("block a network around", "propose_block_ip", lambda _: {"address": "198.51.0.0/16", **_REASON}),
 )  # fmt: skip

@@ -92,3 +92,18 @@ def test_aws_is_not_asked_for_what_the_question_does_not_name(
     monkeypatch.setattr("trailwarden.agent.toolbox.planned_somewhere", looked_up)
     _, said = obeyed(setting, number)
     assert len(said.refused) == 1
+
+
+def test_a_target_that_turns_out_to_be_another_is_refused(setting: Setting) -> None:
+    """The name is the user's, and what it stands for in AWS is in an account that they did not mean."""
+    before, denied = proposals(setting.app), len(denials(setting))
+    user, elsewhere = setting.up.story.iam_user, setting.up.scenario.development.id
+    model = scripted(
+        calls(("propose_disable_user", {"user": user, "reason": "x"})), lambda _, info: answer(info, [("Tried.", [])])
+    )
+    said = ask_model(setting.app, f"What did {user} do in account {elsewhere}?", caller(), model=model)
+    (refused,) = said.refused
+    assert setting.up.story.iam_user_arn in refused.target
+    assert proposals(setting.app) == before
+    assert denials(setting)[0]["target"] == refused.target
+    assert len(denials(setting)) == denied + 1

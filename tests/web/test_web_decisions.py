@@ -12,6 +12,7 @@ from web_kit import Served
 from trailwarden.actions import actions
 from trailwarden.faces.web.deciding import RESERVED, fields_of
 from trailwarden.model.proposal import Actor, Proposal
+from trailwarden.respond import Approver, Lease, Session
 from trailwarden.tools._respond import ledger_of
 
 SETUP = Actor(kind="person", name="setup", via="command_line")
@@ -218,6 +219,56 @@ def test_why_it_cannot_go_on_is_said(served: Served) -> None:
     assert now_of(served, proposal).state == "approved"
     assert "has no role to respond with" in shown
     assert f'action="/proposals/{proposal.id}/run"' in shown
+
+
+def begun(served: Served, proposal: Proposal) -> Lease:
+    """The proposal, approved, its step under way."""
+    ledger, now = ledger_of(served.app), served.app.now()
+    roles = frozenset({"approver"})
+    session = Session(person=APPROVER, roles=roles, authenticated_at=now, method="interactive", face="console")
+    ledger.approve(proposal.id, Approver.from_session(session), proposal.plan.sha256)
+    return ledger.intend(ledger.begin(proposal.id, "a worker"), 1)
+
+
+def test_progress_is_asked_for_until_there_is_no_more(served: Served) -> None:
+    proposal = filed(served.app, "progress")
+    lease, path = begun(served, proposal), f"/proposals/{proposal.id}/progress"
+    with served.client(VIEWER) as client:
+        page = client.get(f"/proposals/{proposal.id}").text
+        assert f'hx-get="{path}"' in page
+        asked = len(served.app.audit_list(kind=("question",), who=VIEWER, limit=1000).entries)
+        part = client.get(path, headers={"HX-Request": "true"})
+        assert "Carrying out" in part.text
+        assert "under way" in part.text
+        assert "<html" not in part.text
+        assert len(served.app.audit_list(kind=("question",), who=VIEWER, limit=1000).entries) == asked, (
+            "a question each second"
+        )
+        ledger_of(served.app).outcome(lease, 1, "failed", detail="AccessDenied <b>")
+        ledger_of(served.app).finish(lease)
+        last = client.get(path, headers={"HX-Request": "true"})
+        assert (last.status_code, last.headers["HX-Refresh"]) == (204, "true")
+        page = client.get(f"/proposals/{proposal.id}").text
+        assert "hx-get" not in page
+        assert "AccessDenied &lt;b&gt;" in page
+
+
+@pytest.mark.parametrize(("done", "state"), [("true", "succeeded"), ("false", "failed")])
+def test_an_unknown_outcome_is_settled_by_who_looked(served: Served, done: str, state: str) -> None:
+    proposal = filed(served.app, f"unknown-{done}")
+    lease = begun(served, proposal)
+    ledger_of(served.app).outcome(lease, 1, "unknown")
+    ledger_of(served.app).finish(lease)
+    with served.client(RESPONDER) as client:
+        assert "An approver settles it" in client.get(f"/proposals/{proposal.id}").text
+        assert decide(client, proposal, "settle", done=done, reason="looked").status_code == 403
+    with served.client(APPROVER) as client:
+        assert decide(client, proposal, "settle", done=done, reason="").status_code == 400
+        assert now_of(served, proposal).state == "outcome_unknown"
+        assert decide(client, proposal, "settle", done=done, reason="looked at the user").status_code == 303
+        assert decide(client, proposal, "settle", done=done, reason="looked at the user").status_code == 409
+    found = now_of(served, proposal)
+    assert (found.state, found.history[-1].actor.name) == (state, APPROVER)
 
 
 def test_without_four_eyes_the_name_is_typed(tmp_path: Path) -> None:

@@ -249,6 +249,31 @@ def _approve(console: Served, browser: Browser, address: str) -> None:
         expect(page.locator("#progress")).to_have_attribute("data-state", "verified", timeout=_SETTLED)
 
 
+@pytest.mark.parametrize("page", [(390, "dark")], indirect=True, ids=["390-dark"])
+def test_what_was_done_fits_too(page: Page, console: Served) -> None:
+    done = [each for each in console.app.actions_list(all_=True).proposals if each.state in ("verified", "undone")]
+    for each in done:
+        page.goto(f"/proposals/{each.id}")
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_it_is_read_and_decided_without_scripts(console: Served, browser: Browser) -> None:
+    with console.client(RESPONDER) as client:
+        sent = {"action": "disable_user", "user": "john", "account": "222222222222", "reason": "case 4713"}
+        address = client.post("/proposals/new", data={"csrf": csrf(client), **sent}).headers["location"]
+    context = browser.new_context(base_url=console.origin, java_script_enabled=False)
+    page = context.new_page()
+    browser_sign_in(page, console.origin, APPROVER)
+    page.goto(address)
+    expect(page.locator(".step")).not_to_have_count(0)
+    page.get_by_text("Reject").first.click()
+    page.get_by_label("Why not").fill("not without scripts")
+    page.get_by_role("button", name="Reject").click()
+    expect(page.locator(".decide")).to_contain_text("It was rejected: nothing was done.")
+    context.close()
+
+
 def test_what_cannot_be_proposed_is_said_and_nothing_typed_is_lost(page: Page, watch_of: dict[Page, Watch]) -> None:
     page.goto("/proposals/new?action=disable_user&user=nobody-at-all&reason=case+4711&account=222222222222")
     page.get_by_role("button", name="Propose").click()

@@ -10,7 +10,6 @@ import msgspec
 from pydantic_ai import Agent, ModelRetry
 from pydantic_ai.exceptions import AgentRunError, UsageLimitExceeded
 from pydantic_ai.models import Model
-from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from ..access import check_right
@@ -116,7 +115,6 @@ async def answer_of(app: App, question: str, caller: Caller, *, model: Model, li
         instructions=_INSTRUCTIONS,
         toolsets=[toolbox],
         retries=_RETRIES,
-        model_settings=ModelSettings(parallel_tool_calls=False),
     )
     agent.output_validator(checker.check)
     draft, stopped = await _run(agent, named.text, limits, usage)

@@ -219,7 +219,10 @@ def parse_window(
     begin = parse_instant(start, now=now, zone=zone) if start is not None else EPOCH
     until = parse_instant(end, now=now, zone=zone) if end is not None else max(now, begin)
     if end is not None and re.fullmatch(r"\d{4}-\d{2}-\d{2}", end.strip()):
-        until = start_of_day(until.astimezone(zone) + timedelta(hours=36), zone)
+        try:
+            until = start_of_day(until.astimezone(zone) + timedelta(hours=36), zone)
+        except OverflowError:
+            raise UsageError(f"no such day in UTC: {end!r}", remedy="name a day from the years 1 to 9999") from None
     return Window(begin, until)
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ....actions import actions
-from ....errors import TrailwardenError, UsageError
+from ....errors import NotFound, TrailwardenError, UsageError
 from ....model.proposal import State
 from ....model.time import parse_window
 from ....respond import Approver, Denied
@@ -109,7 +109,7 @@ def propose(here: OnPage, sent: Annotated[FormData, Depends(_form)]) -> Response
             window=parse_window(last=given.get("last") or None, now=view.now, zone=view.zone),
         )
     except TrailwardenError as refused:
-        return _new(here, given, refused, status=400)
+        return _new(here, given, refused, status=400 if isinstance(refused, UsageError | NotFound) else 502)
     return here.go(link(f"/proposals/{made.id}", joined="true" if made.joined else None))
 
 
