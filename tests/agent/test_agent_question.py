@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trailwarden.agent.question import LONGEST, read_question
@@ -101,6 +101,7 @@ def test_what_is_no_question_is_refused(question: str) -> None:
 _NAMES = st.from_regex(r"[a-z][a-z0-9]{4,10}-[a-z0-9]{3,8}", fullmatch=True)
 
 
+@settings(deadline=None)  # the first question loads the grammar
 @given(_NAMES, _NAMES, st.sampled_from(["{}", "What did {} do?", "{}'s key", "disable user {}", "Is {}, a user, ok?"]))
 def test_only_whole_names_count(name: str, other: str, phrase: str) -> None:
     found = read_question(phrase.format(name)).written
@@ -110,6 +111,7 @@ def test_only_whole_names_count(name: str, other: str, phrase: str) -> None:
     assert not found.holds(name[:-1], name[1:], name + "x", f"{name}@company.com")
 
 
+@settings(deadline=None)  # the first question loads the grammar
 @given(
     _NAMES, st.sampled_from(["leave {} alone", "not {}", "everybody except {}", "{} must not be touched", "ignore {}"])
 )
@@ -118,6 +120,7 @@ def test_an_exclusion_holds_wherever_it_stands(name: str, phrase: str) -> None:
         assert read_question(question).excluded.holds(name)
 
 
+@settings(deadline=None)  # the first question loads the grammar
 @given(st.text(max_size=LONGEST))
 def test_any_text_can_be_read(text: str) -> None:
     if text.strip():

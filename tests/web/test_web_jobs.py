@@ -14,7 +14,7 @@ from trailwarden.demo.run import Running
 from trailwarden.faces.web.jobs import RETRY, TICK, Jobs, is_unread, is_watch_due
 from trailwarden.model.proposal import Actor, Confidence, Proposal, State, StepOutcome, Transition, Watch
 from trailwarden.respond import Approver, Session
-from trailwarden.tools._respond import ledger_of
+from trailwarden.tools._respond import desk_of, ledger_of
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 DAY = timedelta(hours=24)
@@ -167,17 +167,19 @@ def test_what_a_crash_left_is_gone_on_with(demo: App, clock: Clock) -> None:
 
 
 def test_what_was_to_last_a_while_is_proposed_to_be_undone_once(demo: App, clock: Clock) -> None:
-    clock.ahead = timedelta(minutes=-61)  # so that the sessions of AWS are as long as they should be in the end
-    made = demo.actions_propose(
-        "block_ip", arg=("address=198.51.100.23", "ttl_hours=1"), account="222222222222", reason="case 4711"
-    )
+    desk = desk_of(demo)
+    planned = desk.plan("block_ip", {"address": "198.51.100.23", "ttl_hours": "1"}, account="222222222222")
+    assert planned.undo_after is not None
+    # Sooner than the action has it: an hour from now, the demo's sessions of AWS are over.
+    soon = msgspec.structs.replace(planned, undo_after=demo.now() + timedelta(minutes=5))
+    made = desk.file(soon, reason="case 4711", by=demo.actor).proposal
     jobs, ledger = Jobs(demo), ledger_of(demo)
-    approved(demo, ledger.get(made.id))
+    approved(demo, made)
     jobs.carry_out(made.id)
     jobs.drain()
     found = ledger.get(made.id)
     assert found.state == "verified", (found.outcomes, found.history)
-    for minutes, undos in ((59, 0), (2, 1), (1, 1)):
+    for minutes, undos in ((4, 0), (2, 1), (1, 1)):
         clock.ahead += timedelta(minutes=minutes)
         jobs.tick()
         jobs.drain()

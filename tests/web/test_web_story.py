@@ -20,7 +20,7 @@ from trailwarden.app import App
 from trailwarden.demo.run import PROFILE, Running, connect_and_ingest
 
 ANA, BEN = "ana@company.com", "ben@company.com"
-_SETTLED = 90_000
+_SETTLED = 60_000
 
 
 @pytest.fixture
@@ -109,9 +109,7 @@ def _add_an_approver(console: Served) -> None:
 def _look_at_what_the_key_did(page: Page, key: str, *, calls: int) -> None:
     page.goto("/")
     expect(page.get_by_text("there are no four eyes")).to_have_count(0)
-    page.keyboard.press("/")
-    page.keyboard.type(f"Show me all API calls by {key} in the last 24 hours")
-    page.keyboard.press("Enter")
+    _ask(page, f"Show me all API calls by {key} in the last 24 hours")
     expect(page.locator(".summary")).to_contain_text(f"{calls} ", timeout=_SETTLED)
     page.locator("a[data-record]").first.click()
     record = page.get_by_role("dialog")
@@ -120,11 +118,16 @@ def _look_at_what_the_key_did(page: Page, key: str, *, calls: int) -> None:
     page.keyboard.press("Escape")
 
 
-def _propose_by_asking(page: Page, words: str) -> str:
-    page.goto("/")
+def _ask(page: Page, words: str) -> None:
+    page.keyboard.press("Escape")  # out of the box, as from any other page
     page.keyboard.press("/")
     page.keyboard.type(words)
     page.keyboard.press("Enter")
+
+
+def _propose_by_asking(page: Page, words: str) -> str:
+    page.goto("/")
+    _ask(page, words)
     page.get_by_role("button", name="Propose it").click(timeout=_SETTLED)
     page.locator("main a[href^='/proposals/']").first.click(timeout=_SETTLED)
     page.wait_for_url(re.compile(r"/proposals/[0-9a-f]{12}$"))

@@ -79,6 +79,8 @@ def find_sets(world: World, version: str, name: str, scope: str, region: str) ->
     home = PARTITIONS[world.partition]
     if name.startswith("arn:"):
         scope, region = _of_arn(world, name)
+    if region and region not in {*world.regions, home}:
+        raise UsageError(f"no enabled Region {region[:64]!r}", remedy=f"one of {', '.join(world.regions)}")
     if scope == "CLOUDFRONT" and region not in ("", home):
         raise UsageError(f"scope CLOUDFRONT is in {home} only, not in {region}", remedy=f"leave region out, or {home}")
     found: list[Mapping[str, Any]] = []

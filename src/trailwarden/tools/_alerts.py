@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from ..errors import TrailwardenError
+from ..errors import NotFound
 from ..identity import owners
 from ..installation import Installation
 from ..model.alert import Alert, Host, NotableEvent, SessionMatch
@@ -70,7 +70,7 @@ class Desk:
         """One alert by its id.
 
         Raises:
-            TrailwardenError: neither the lake nor Falcon has it.
+            NotFound: neither the lake nor Falcon has it.
         """
         found = self.store.alert(composite_id)
         if found is None and self.falcon is not None:
@@ -78,7 +78,7 @@ class Desk:
             if found is not None:
                 self.store.land([found])
         if found is None:
-            raise TrailwardenError(
+            raise NotFound(
                 f"no alert {composite_id!r}",
                 remedy="`trailwarden correlate recent` lists alerts with their ids; one that was never fetched needs a "
                 "connection (trailwarden falcon connect)",
@@ -100,7 +100,7 @@ class Desk:
         """The hosts of a name, or the one of a device id.
 
         Raises:
-            TrailwardenError: there is none.
+            NotFound: there is none.
         """
         from ..falcon.fetch import fetch_named  # noqa: PLC0415
 
@@ -115,7 +115,7 @@ class Desk:
         else:
             found = self.store.hosts_named(name)
         if not found:
-            raise TrailwardenError(
+            raise NotFound(
                 f"no host {name!r} is known",
                 remedy="give the hostname as Falcon shows it (LAPTOP-7), or a device id",
             )

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from ..action import Refused
 from ..installation import Installation
 from ..model.proposal import Proposal, State
 from ..tool import tool
@@ -51,12 +52,27 @@ def actions_watch(
             if found is not None:
                 seen.append(ledger.watched(each.id, found, worker="watch"))
             bar.advance(1)
-    desk = desk_of(app)
-    for each in ledger.list(states=["verified"]):
-        if each.undo_after is not None and each.undo_after <= app.now():
-            reason = f"the time to live of proposal {each.id} is over"
-            desk.file(desk.undo_plan(each.id), reason=reason, by=app.actor, undoes=each.id)
+    _propose_undo_of_what_is_over(app)
     return Watched(proposals=tuple(card(app, each) for each in seen))
+
+
+def _propose_undo_of_what_is_over(app: Installation) -> None:
+    """Propose, once, to undo each action whose time to live is over."""
+    desk, ledger = desk_of(app), ledger_of(app)
+    over = [
+        each
+        for each in ledger.list(states=["verified"])
+        if each.undo_after is not None and each.undo_after <= app.now()
+    ]
+    undone = {each.undoes for each in ledger.list() if each.state != "expired"} if over else set()
+    for each in over:
+        if each.id in undone:
+            continue
+        try:
+            planned = desk.undo_plan(each.id)
+        except Refused:  # somebody undid it by hand: nothing is left to undo
+            continue
+        desk.file(planned, reason=f"the time to live of proposal {each.id} is over", by=app.actor, undoes=each.id)
 
 
 def _is_due(app: Installation, proposal: Proposal) -> bool:

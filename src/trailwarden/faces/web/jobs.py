@@ -158,7 +158,7 @@ class Jobs:
             if self._may_try(identifier):
                 self.carry_out(identifier)
         ends = [each.id for each in done if each.undo_after is not None and each.undo_after <= now]
-        undone = {each.undoes for each in ledger.list()} if ends else set()
+        undone = {each.undoes for each in ledger.list() if each.state != "expired"} if ends else set()
         watched_for = timedelta(hours=app.settings.respond.watch_hours)
         for each in done:
             key = _watching(each.id)

@@ -3,6 +3,8 @@ import { all, fetchJson, make, one } from "./dom.js";
 
 document.documentElement.dataset.script = "";
 
+one(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // A form that was refused is open again, with what was typed.
 one("dialog[data-open]")?.showModal();
 
