@@ -102,6 +102,21 @@ class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     oidc_client_id: Annotated[str, Meta(description="This installation's client id at that provider")] = ""
 
 
+class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[agent]``: the language model that may be asked, and what a question may take. Keys: in the environment."""
+
+    model: Annotated[
+        str, Meta(description="PROVIDER:MODEL: anthropic, bedrock, google, openai or openai-chat; empty: none")
+    ] = ""
+    url: Annotated[
+        str, Meta(description="Address of a server of one's own that speaks as OpenAI's, for openai-chat models")
+    ] = ""
+    requests: Annotated[int, Meta(ge=1, le=100, description="Requests to the model for one question")] = 20
+    tool_calls: Annotated[int, Meta(ge=1, le=500, description="Calls of tools for one question")] = 40
+    tokens: Annotated[int, Meta(ge=1000, le=10_000_000, description="Tokens for one question, in and out")] = 400_000
+    seconds: Annotated[int, Meta(ge=5, le=3600, description="Seconds for one question")] = 180
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -111,6 +126,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lake: LakeSettings = LakeSettings()
     respond: RespondSettings = RespondSettings()
     console: ConsoleSettings = ConsoleSettings()
+    agent: AgentSettings = AgentSettings()
 
     @property
     def zone(self) -> tzinfo:

@@ -7,7 +7,7 @@ import string
 from typing import Any
 
 import pytest
-from aws_connect_kit import EXTERNAL_ID, World, allowing
+from aws_connect_kit import EXTERNAL_ID, World
 from cfnlint import api as cfnlint  # type: ignore[import-untyped]
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 from hypothesis import given, settings

@@ -166,6 +166,8 @@ def find_instances(
             raise UsageError(f"not an instance id: {each[:64]!r}", remedy="write it like i-0123456789abcdef0")
     if not wanted:
         raise UsageError("no instance is named", remedy="instance_ids=i-0123456789abcdef0")
+    if region is not None and region not in world.regions:
+        raise UsageError(f"no enabled Region {region[:64]!r}", remedy=f"one of {', '.join(world.regions)}")
     found = _located(world, wanted, region)
     _guarded(guard, [found[each] for each in wanted])
     reading = _Reading(world, snapshots=snapshots)

@@ -98,8 +98,8 @@ FORMS: Sequence[_Form] = (
         lambda said: ("block_ip", {"address": said["address"]}),
     ),
     _form(
-        r"(?:detach|remove|revoke|take away|strip)(?: the| all)? admin(?:istrator)?(?: (?:policies|policy|access|rights|"
-        rf"permissions|privileges)) (?:from|of)(?: the)?(?: iam)?(?: (?P<kind>user|role|group))? {_PRINCIPAL}",
+        r"(?:detach|remove|revoke|take away|strip)(?: the| all)? admin(?:istrator)?(?: (?:policies|policy|access|"
+        rf"rights|permissions|privileges)) (?:from|of)(?: the)?(?: iam)?(?: (?P<kind>user|role|group))? {_PRINCIPAL}",
         lambda said: (
             "detach_admin_policies",
             {"principal": f"{said['kind'].lower()}/{said['principal']}" if said.get("kind") else said["principal"]},

@@ -24,6 +24,7 @@ from ..model.time import Window, parse_duration, parse_window
 from ..settings import HOME_VARIABLE
 from ..tool import Parameter, Tool
 from . import cli_actions, cli_people
+from .cli_agent import agent
 from .cli_common import SectionedCommand, SectionedOption, ToolGroup, finish, opened, output_options, zone_of
 from .cli_demo import demo
 from .cli_mcp import mcp
@@ -311,7 +312,7 @@ def build() -> click.Group:
         named = root.commands[name]
         assert isinstance(named, ToolGroup)
         add(named)
-    for command in (serve, mcp, demo, completion):
+    for command in (agent, serve, mcp, demo, completion):
         root.add_command(command)
     return root
 

@@ -1,6 +1,7 @@
 """My account: password, authenticator app, security keys and passkeys, and the sessions."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from fastapi import Form
@@ -70,7 +71,7 @@ def keep_totp(here: OnPage, secret: Annotated[str, Form(max_length=200)], code: 
     try:
         people.set_totp(_login(here), secret, code, by=here.app.actor, now=here.app.now())
     except UsageError as refused:
-        return _totp(here, _same(_login(here), secret), refused=refused, status=400)
+        return _totp(here, _same(people.new_totp(_login(here)), secret), refused=refused, status=400)
     return here.go(f"{ACCOUNT}?said=totp")
 
 
@@ -155,11 +156,9 @@ def _totp(here: Here, enrolment: TotpEnrolment, *, refused: UsageError | None = 
     return shown(here, "settings/totp.html", enrolment, name="totp", status=status, picture=drawn, refused=refused)
 
 
-def _same(login: str, secret: str) -> TotpEnrolment:
+def _same(fresh: TotpEnrolment, secret: str) -> TotpEnrolment:
     """The enrolment that the page offered already: the app has its secret."""
-    import pyotp  # noqa: PLC0415
-
-    return TotpEnrolment(secret=secret, uri=pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name="Trailwarden"))
+    return TotpEnrolment(secret=secret, uri=fresh.uri.replace(fresh.secret, quote(secret)))
 
 
 def _anew(here: Here, person: Person, said: str) -> Response:
