@@ -25,11 +25,11 @@ from pydantic_ai.models.test import TestModel
 
 from trailwarden import catalog
 from trailwarden.agent.run import Limits, ask_model, plain
-from trailwarden.agent.toolbox import WITHHELD, Toolbox, agent_tools, parameters_of, withheld
+from trailwarden.agent.toolbox import WITHHELD, Toolbox, agent_tools, parameters_of
 from trailwarden.agent.values import ModelAnswer
 from trailwarden.errors import Forbidden, UsageError
 from trailwarden.faces.mcp import model_tools
-from trailwarden.faces.untrusted import LARGEST
+from trailwarden.faces.untrusted import LARGEST, withheld
 
 UNKNOWN = "bbbbbbbb-0000-4000-8000-000000000000"
 

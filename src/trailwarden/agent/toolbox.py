@@ -4,7 +4,6 @@ No tool approves, executes or sets anything up. A tool that asks others than the
 with the parameters that would make one do so: arguments are the way out that an injected instruction has.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -48,23 +47,6 @@ FIXED: Mapping[str, Any] = MappingProxyType({"live": "never", "refresh": False})
 _COMMON = ("account", "reason", "evidence", "window")
 _PROPOSE = "propose_"
 _ARGUMENTS = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
-
-#: Fields of records whose values open something; CloudTrail masks most of them, not all.
-_SECRET_FIELDS = frozenset(
-    (
-        "sessiontoken", "secretaccesskey", "password", "newpassword", "oldpassword", "clientsecret", "secretstring",
-        "secretbinary", "privatekey", "keymaterial", "authorizationtoken", "accesstoken", "refreshtoken", "idtoken",
-        "webidentitytoken", "samlassertion", "userdata", "externalid", "masteruserpassword", "secretkey", "signintoken",
-    )
-)  # fmt: skip
-#: Texts that open something, wherever they stand.
-_SECRET_TEXT = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|\btw_[\w-]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[\w-]{10,}"
-    r"|(?<![A-Za-z0-9/+=])(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{40,}",
-    re.DOTALL,
-)
-_GONE = "[withheld: it could open something]"
 
 
 @cache
@@ -144,9 +126,9 @@ class Toolbox(AbstractToolset[Any]):
             answer = self._answer(self.usable[name], name, given)
         except TrailwardenError as error:
             self.uses.append(ToolUse(tool=name, arguments=shown, error=safe(error.message)))
-            return encode(tame(withheld(body_of(error)))).decode()
+            return encode(tame(body_of(error))).decode()
         self.uses.append(ToolUse(tool=name, arguments=shown))
-        return encode(tame(withheld(msgspec.json.decode(encode(answer))))).decode()
+        return encode(tame(answer)).decode()
 
     def _answer(self, tool: ModelTool, name: str, given: Mapping[str, Any]) -> Any:
         self._caller.check(tool.tool)
@@ -206,22 +188,6 @@ class Toolbox(AbstractToolset[Any]):
 def said_of(target: Target) -> str:
     """A target in a line."""
     return safe(f"{target.kind} {target.arn or target.name} ({target.id}) in account {target.account}", cap=600)
-
-
-def withheld(value: Any) -> Any:
-    """An answer without what could open something."""
-    if isinstance(value, dict):
-        return {
-            key: _GONE if _is_secret(key) and each and not isinstance(each, bool | int | float) else withheld(each)
-            for key, each in value.items()
-        }
-    if isinstance(value, list):
-        return [withheld(each) for each in value]
-    return _SECRET_TEXT.sub(_GONE, value) if isinstance(value, str) else value
-
-
-def _is_secret(field: str) -> bool:
-    return re.sub(r"[^a-z]", "", field.casefold()) in _SECRET_FIELDS
 
 
 def _shown(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Answers as a model may read them: data, marked as what it is.
 
 Strings of records are written by whoever made the calls, and may try to command the reader. They stay data: control
-characters are written out, long texts and long lists are cut, and the answer says where and by how much.
+characters are written out, long texts and long lists are cut, and the answer says where and by how much. What could
+open something (session tokens, External IDs, passwords) is taken out: a model passes on what it reads.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +26,23 @@ WARNING = (
 )
 #: Places of cuts that an answer names one by one.
 _NAMED = 20
+
+#: Fields of records whose values open something; CloudTrail masks most of them, not all.
+_SECRET_FIELDS = frozenset(
+    (
+        "sessiontoken", "secretaccesskey", "password", "newpassword", "oldpassword", "clientsecret", "secretstring",
+        "secretbinary", "privatekey", "keymaterial", "authorizationtoken", "accesstoken", "refreshtoken", "idtoken",
+        "webidentitytoken", "samlassertion", "userdata", "externalid", "masteruserpassword", "secretkey", "signintoken",
+    )
+)  # fmt: skip
+#: Texts that open something, wherever they stand.
+_SECRET_TEXT = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|\btw_[\w-]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[\w-]{10,}"
+    r"|(?<![A-Za-z0-9/+=])(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{40,}",
+    re.DOTALL,
+)
+_GONE = "[withheld: it could open something]"
 
 
 R = TypeVar("R")
@@ -47,7 +66,7 @@ def tame(result: Any) -> Tamed[Any]:
     Raises:
         UsageError: it cannot be made short enough.
     """
-    builtin = msgspec.json.decode(encode(result))
+    builtin = withheld(msgspec.json.decode(encode(result)))
     for characters, items in CAPS:
         shortened: list[str] = []
         cut = _cut(builtin, "", characters, items, shortened)
@@ -57,6 +76,22 @@ def tame(result: Any) -> Tamed[Any]:
                 said.append(f"and {len(shortened) - _NAMED} more")
             return Tamed(untrusted=True, shortened=tuple(said), result=cut)
     raise UsageError("the answer is too large to read at once", remedy="ask for less: a filter, a window, a limit")
+
+
+def withheld(value: Any) -> Any:
+    """An answer without what could open something."""
+    if isinstance(value, dict):
+        return {
+            key: _GONE if _is_secret(key) and each and not isinstance(each, bool | int | float) else withheld(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [withheld(each) for each in value]
+    return _SECRET_TEXT.sub(_GONE, value) if isinstance(value, str) else value
+
+
+def _is_secret(field: str) -> bool:
+    return re.sub(r"[^a-z]", "", field.casefold()) in _SECRET_FIELDS
 
 
 def _cut(value: Any, place: str, characters: int, items: int, shortened: list[str]) -> Any:

@@ -27,6 +27,8 @@ pages = Pages()
 PAGE = 100
 #: The most actions that a page lists of one answer; the JSON has all.
 LISTED = 60
+#: The goal of a step by which a principal raises itself.
+ADMINISTRATOR = "administrator"
 Sort = Literal["score", "name", "kind", "account", "admin", "findings", "used"]
 Order = Literal["asc", "desc"]
 _SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
@@ -246,14 +248,16 @@ def only(result: IamChanges, subject: str) -> IamChanges:
 def picture(arn: str, paths: Sequence[EscalationPath]) -> dict[str, Any]:
     """The paths as one graph: principals are nodes, and what one statement permits between two of them is an edge.
 
-    An edge's id is ``step-`` and the number of its first step in `steps_of`, so that one leads to the other.
+    Who makes itself an administrator leads to the node ADMINISTRATOR. An edge's id is ``step-`` and the number of its
+    first step in `steps_of`, so that one leads to the other.
     """
-    steps, goals = steps_of(paths), {path.to for path in paths}
-    ends = dict.fromkeys(end for step in steps for end in (step.principal, step.to))
+    steps, goals = steps_of(paths), {path.to for path in paths} | {ADMINISTRATOR}
+    targets = [ADMINISTRATOR if step.to == step.principal else step.to for step in steps]
+    ends = dict.fromkeys(end for step, target in zip(steps, targets, strict=True) for end in (step.principal, target))
     bundles: dict[tuple[str, str, str], list[int]] = {}
-    for number, step in enumerate(steps):
+    for number, (step, target) in enumerate(zip(steps, targets, strict=True)):
         permitted = place(step.statement) if step.statement else ""
-        bundles.setdefault((step.principal, step.to, permitted), []).append(number)
+        bundles.setdefault((step.principal, target, permitted), []).append(number)
     return {
         "nodes": [
             {"id": end, "label": short(end), "kind": "good" if end == arn else "bad" if end in goals else ""}
