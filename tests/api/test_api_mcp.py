@@ -24,7 +24,7 @@ from trailwarden.faces.callers import Caller, KnownCallers, local_caller
 from trailwarden.faces.mcp import EVENT, http_app, mcp_server, model_tools
 from trailwarden.faces.output import encode
 from trailwarden.faces.schema import offers
-from trailwarden.faces.untrusted import LARGEST, withheld, WARNING
+from trailwarden.faces.untrusted import LARGEST, WARNING, withheld
 from trailwarden.model.proposal import Actor
 from trailwarden.tools._respond import ledger_of
 

@@ -12,12 +12,15 @@ function show() {
     if (id.startsWith("arn:")) location.assign(`/roles/principal?arn=${encodeURIComponent(id)}`);
   });
   // The labels are whole: what permits a step is the point of the picture.
-  const labels = () => graph.style().selector("edge").style({ "text-wrap": "wrap", "text-max-width": 190, "control-point-step-size": 110 }).update();
+  const labels = () => graph.style().selector("edge").style({ "text-wrap": "wrap", "text-max-width": 150, "font-size": 13, "control-point-step-size": 110 }).update();
   labels();
   document.addEventListener("theme", labels);
   // From left to right, so that labels stand below each other.
   const root = graph.nodes(".good");
   graph.layout({ name: "breadthfirst", directed: true, roots: root, animate: false, fit: false, spacingFactor: 1, boundingBox: { x1: 0, y1: 0, w: 110 * graph.nodes().length, h: 620 }, transform: (node, { x, y }) => ({ x: y, y: x }) }).run();
+  // A column's width leaves room for the words between two nodes.
+  const columns = [...new Set(graph.nodes().map((node) => Math.round(node.position("x"))))].sort((a, b) => a - b);
+  graph.nodes().positions((node) => ({ x: 345 * columns.indexOf(Math.round(node.position("x"))), y: node.position("y") }));
   graph.fit(undefined, 20);
   graph.userZoomingEnabled(false);
   graph.on("tap", "edge", (event) => {
