@@ -48,6 +48,7 @@ RIGHT_OF_EFFECT: Mapping[str, Right] = MappingProxyType(
 RIGHT_OF_TOOL: Mapping[str, Right] = MappingProxyType(
     {
         "people_list": "administer",
+        "accounts_policy": "administer",  # it prints the External ID of a connected account
         "tokens_list": "administer",
         "audit_list": "audit",
         "audit_verify": "audit",

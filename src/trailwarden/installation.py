@@ -55,6 +55,8 @@ class Installation:
         self.actor = actor or operating_user("python")
         self.on_behalf_of = on_behalf_of
         self.may_propose = True
+        #: What was computed and may be used again while this process runs; shared by all who act through it.
+        self.kept: dict[str, Any] = {}
 
     @classmethod
     def open(

@@ -79,7 +79,6 @@ def calls(up: Running) -> dict[str, dict[str, Any]]:
     return {
         "accounts_doctor": {"accounts": [up.scenario.connections[0].role_arn]},
         "accounts_list": {},
-        "accounts_policy": {"account": up.scenario.connections[0].role_arn, "as": "terraform"},
         "actions_list": {"all": True, "state": ["verified"]},
         "ask": {"question": f"what did {story.email} do in the last 30 days", "new": True},
         "auth_model": {"account": [up.scenario.production.id], "live": "never"},

@@ -49,7 +49,9 @@ class Idp:
 
     def token(self, form: dict[str, list[str]]) -> dict[str, object]:
         """The answer of the token endpoint; PKCE is checked."""
-        asked = self.codes.pop(form["code"][0])
+        asked = self.codes.pop(form["code"][0], None)
+        if asked is None:
+            return {"error": "invalid_grant"}
         digest = hashlib.sha256(form["code_verifier"][0].encode()).digest()
         assert _packed(digest) == asked["code_challenge"]
         now = int(time.time())
@@ -59,6 +61,9 @@ class Idp:
         key, header = self.key, {"alg": "RS256", "kid": "one"}
         if self.forged == "other key":
             key = RSAKey.generate_key(2048, parameters={"kid": "one"})
+        elif self.forged == "none":
+            unsigned = map(_packed, (json.dumps({"alg": "none"}).encode(), json.dumps(claims).encode(), b""))
+            return {"access_token": "x", "token_type": "Bearer", "id_token": ".".join(unsigned)}
         elif self.forged == "shared secret":
             return {"access_token": "x", "token_type": "Bearer", "id_token": self._by_public_key(claims)}
         return {"access_token": "x", "token_type": "Bearer", "id_token": jwt.encode(header, claims, key)}
@@ -172,11 +177,21 @@ def test_claims_that_do_not_hold_sign_nobody_in(federated: Served, idp: Idp, cla
         assert client.get("/ui").status_code == 303
 
 
-@pytest.mark.parametrize("forged", ["other key", "shared secret"])
+@pytest.mark.parametrize("forged", ["other key", "shared secret", "none"])
 def test_signatures_that_are_not_the_provider_s_sign_nobody_in(federated: Served, idp: Idp, forged: str) -> None:
     idp.forged = forged
     with federated.client() as client:
         assert client.get(idp.authorize(begin(client))).status_code == 401
+
+
+def test_an_answer_signs_in_once(federated: Served, idp: Idp) -> None:
+    with federated.client() as client, federated.client() as replaying:
+        back = idp.authorize(begin(client))
+        replaying.cookies.update(client.cookies)  # of whoever saw all that the browser had before
+        assert client.get(back).headers["location"] == "/ui"
+        assert client.get(back).status_code == 401
+        assert replaying.get(back).status_code == 401
+        assert replaying.get("/ui").status_code == 303
 
 
 def test_another_browser_s_answer_is_refused(federated: Served, idp: Idp) -> None:

@@ -35,7 +35,6 @@ from .values import RefusedProposal, ToolUse
 WITHHELD: Mapping[str, str] = MappingProxyType(
     {
         "accounts_doctor": "it assumes roles, which the model would name",
-        "accounts_policy": "it shows an External ID, and asks AWS",
         "ask": "it keeps the person's own conversation",
         "falcon_test": "it calls CrowdStrike, and tells nothing of what happened",
         "lake_quarantine": "it shows what could not be read as records",

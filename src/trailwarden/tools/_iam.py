@@ -1,7 +1,7 @@
 """What the tools about IAM share: snapshots of accounts, their permissions, what is in use, and the coverage."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 #: How old a kept snapshot may be.
 MAX_AGE = timedelta(hours=1)
+_JUDGED = "judged"
 
 DetailsFile = Annotated[
     Path | None,
@@ -41,6 +42,36 @@ Accounts = Annotated[
 ]
 
 
+class _Computed:
+    """What follows from snapshots alone, computed once for as long as they are the same."""
+
+    def __init__(self, known: tuple[tuple[str, datetime], ...], snapshots: Sequence[AuthorizationSnapshot]) -> None:
+        from ..iam.effective import administrator  # noqa: PLC0415
+
+        self.known = known
+        self.permissions: dict[str, Permissions] = {}
+        for each in snapshots:
+            self.permissions |= permissions_of(each)
+        self.administrators: dict[str, Administrator] = {
+            arn: administrator(each) for arn, each in self.permissions.items()
+        }
+        self._paths: Mapping[str, tuple[EscalationPath, ...]] | None = None
+
+    def paths(self, snapshots: Sequence[AuthorizationSnapshot]) -> Mapping[str, tuple[EscalationPath, ...]]:
+        """The escalation paths over these snapshots."""
+        from ..iam.escalation import Subject, escalations  # noqa: PLC0415
+
+        if self._paths is None:
+            subjects = [
+                Subject(
+                    each, permissions={own.arn: self.permissions[own.arn] for own in each.authorization.principals()}
+                )
+                for each in snapshots
+            ]
+            self._paths = escalations(subjects, administrators=self.administrators)
+        return self._paths
+
+
 class Judged:
     """Snapshots of the accounts in question, and everything that is computed of them once."""
 
@@ -53,8 +84,6 @@ class Judged:
         *,
         file: bool = False,
     ) -> None:
-        from ..iam.effective import administrator  # noqa: PLC0415
-
         self._app = app
         self.snapshots = tuple(snapshots)
         self._gaps = tuple(gaps)
@@ -62,16 +91,17 @@ class Judged:
         self._file = file
         self.connected = {each.account_id for each in app.state.connections.list()}
         self.known_accounts = self.connected | {each.account for each in self.snapshots}
-        self.permissions: dict[str, Permissions] = {}
-        for each in self.snapshots:
-            self.permissions |= permissions_of(each)
+        known = tuple((each.account, each.taken) for each in self.snapshots)
+        kept = app.kept.get(_JUDGED) if not file else None
+        self._computed = kept if kept is not None and kept.known == known else _Computed(known, self.snapshots)
+        if not file:
+            app.kept[_JUDGED] = self._computed
+        self.permissions = self._computed.permissions
         self._entities: dict[str, tuple[AuthorizationSnapshot, IamPrincipal]] = {
             principal.arn: (each, principal) for each in self.snapshots for principal in each.authorization.principals()
         }
         self._resources = {held.arn: held for each in self.snapshots for held in each.resource_policies}
-        self.administrators: dict[str, Administrator] = {
-            arn: administrator(each) for arn, each in self.permissions.items()
-        }
+        self.administrators = self._computed.administrators
 
     def ask_last_access(self, arn: str) -> None:
         """Ask AWS when a user or role last used each service, unless that is known or the account is not connected."""
@@ -104,13 +134,7 @@ class Judged:
 
     def paths(self) -> Mapping[str, tuple[EscalationPath, ...]]:
         """The escalation paths of all principals, over all accounts at hand."""
-        from ..iam.escalation import Subject, escalations  # noqa: PLC0415
-
-        subjects = [
-            Subject(each, permissions={own.arn: self.permissions[own.arn] for own in each.authorization.principals()})
-            for each in self.snapshots
-        ]
-        return escalations(subjects, administrators=self.administrators)
+        return self._computed.paths(self.snapshots)
 
     def decide_on(self, arn: str, resource: str) -> "Decide | None":
         """What decides an action of a principal on a resource whose own policy is at hand; None where it is not."""

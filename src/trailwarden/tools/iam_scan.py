@@ -66,7 +66,10 @@ def iam_scan(
     """
     from ..iam.scan import scan  # noqa: PLC0415
 
-    at_hand = judged(app, file=authorization_details, accounts=account, refresh=refresh)
+    named = account if authorization_details is None else ()
+    shown = {app.state.connections.get(each, purpose="read").account_id for each in named}
+    # Others are judged too: a path to an administrator may lead through them.
+    at_hand = judged(app, file=authorization_details, refresh=refresh)
     paths = at_hand.paths()
     console_without_mfa = at_hand.console_without_mfa()
     results = [
@@ -81,6 +84,7 @@ def iam_scan(
             console_without_mfa=console_without_mfa,
         )
         for snapshot in at_hand.snapshots
+        if not shown or snapshot.account in shown
     ]
     found = [each for result in results for each in result.principals]
     least = _SEVERITIES.index(min_severity)

@@ -149,7 +149,9 @@ def _files() -> Pages:
 
 def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, TrailwardenError)
-    status = next(status for kind, status in STATUS if isinstance(error, kind))
+    # What a tool raises without a kind of its own is that nothing, or not one thing, has the given name.
+    named = type(error) is TrailwardenError
+    status = 404 if named else next(status for kind, status in STATUS if isinstance(error, kind))
     if isinstance(error, NotSignedIn) and not _wants_data(request):
         return _to_login(request)
     suggestions = error.suggestions if isinstance(error, NotUnderstood) else ()

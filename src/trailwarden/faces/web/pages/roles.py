@@ -77,12 +77,12 @@ def roles(
     if (empty := _unconnected(here)) is not None:
         return empty
     accounts = _some(account)
-    scanned = here.app.iam_scan(
-        account=accounts, kind=(kind,) if kind else (), min_severity=min_severity, refresh=refresh
-    )
+    # All accounts are judged, whichever are shown: a way to an administrator may lead through another one.
+    scanned = here.app.iam_scan(kind=(kind,) if kind else (), min_severity=min_severity, refresh=refresh)
     order = order or _SORTS[sort][1]
-    chosen = arranged(scanned.principals, finding=finding, name=name, sort=sort, order=order)
-    result: IamScan = msgspec.structs.replace(scanned, principals=chosen, total=len(chosen))
+    chosen = arranged(scanned.principals, accounts=accounts, finding=finding, name=name, sort=sort, order=order)
+    others = tuple(each for each in scanned.others if not accounts or account_of(each.arn) in ("", *accounts))
+    result: IamScan = msgspec.structs.replace(scanned, principals=chosen, total=len(chosen), others=others)
     following = cursor + PAGE
     return here.answer(
         "roles.html",
@@ -214,15 +214,23 @@ def changes(here: OnPage, account: Annotated[list[str] | None, Query()] = None, 
 
 
 def arranged(
-    principals: Iterable[PrincipalReport], *, finding: str, name: str, sort: Sort, order: Order
+    principals: Iterable[PrincipalReport],
+    *,
+    accounts: Sequence[str],
+    finding: str,
+    name: str,
+    sort: Sort,
+    order: Order,
 ) -> tuple[PrincipalReport, ...]:
-    """Those with the finding (its id) and with ``name`` in their ARN, sorted; those alike by their ARN."""
+    """Those of the accounts (none: of all) with the finding (its id) and ``name`` in their ARN, sorted."""
     wanted = name.strip().lower()
     kept = sorted(
         (
             each
             for each in principals
-            if (not finding or any(one.id == finding for one in each.findings)) and wanted in each.arn.lower()
+            if (not accounts or account_of(each.arn) in accounts)
+            and (not finding or any(one.id == finding for one in each.findings))
+            and wanted in each.arn.lower()
         ),
         key=lambda each: each.arn,
     )
