@@ -68,12 +68,13 @@ reference: install ## Renew docs/cli.md and docs/detections.md
 	@$(BIN)/python -m trailwarden.faces.reference > docs/cli.md
 	@$(BIN)/python -m trailwarden.signs.catalogue > docs/detections.md
 
-bench: install ## Measure ingest, search, sessions and IAM; BENCH_RECORDS sets the size
+bench: assets ## Measure ingest, search, sessions, IAM and the console; BENCH_RECORDS sets the size
 	@$(BIN)/python -m bench.ingest --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.search --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.sessions --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.correlate --records $(or $(BENCH_RECORDS),200000)
 	@$(BIN)/python -m bench.iam
+	@$(BIN)/python -m bench.console --records $(or $(BENCH_RECORDS),200000)
 
 lock: ## Renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra demo --extra agent --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --output-file requirements.lock

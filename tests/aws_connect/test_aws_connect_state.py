@@ -401,3 +401,17 @@ def test_a_database_by_url(tmp_path: Path) -> None:
         state.connections.add(ROLE, "id", now=NOW)
     assert (tmp_path / "elsewhere.db").exists()
     assert not (tmp_path / "home" / "state.db").exists()
+
+
+def test_opening_it_again_does_not_drop_the_locks_of_this_process(tmp_path: Path) -> None:
+    """Whoever opened and closed the file would let another process write into the midst of a transaction."""
+    other = (
+        "import sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)\n"
+        "try:\n    database.execute('BEGIN IMMEDIATE')\nexcept sqlite3.OperationalError as error:\n    print(error)\n"
+    )
+    with State.open(tmp_path) as first, first.write():
+        State.open(tmp_path).close()
+        words = [sys.executable, "-c", other, str(tmp_path / "state.db")]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "database is locked"

@@ -9,6 +9,7 @@ place of the one before in one transaction, whoever else reads or lands at the t
 since 1970 in UTC. ``source`` tells tenants apart: what was fetched of one says nothing of another.
 """
 
+import contextlib
 import os
 import sqlite3
 import zlib
@@ -162,7 +163,9 @@ class AlertStore:
         try:
             if write:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                # A file that is there is not opened: closing it would drop the locks of SQLite's own connections to it.
+                with contextlib.suppress(FileExistsError):
+                    os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             there = write or self._file.exists()
         except OSError as error:
             raise LakeError(

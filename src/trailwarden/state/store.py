@@ -1,5 +1,6 @@
 """The state database: opened, brought to this version's schema, and handed out in transactions."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ class State:
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             if url is None:
-                os.close(os.open(home / "state.db", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                create_private(home / "state.db")
         except OSError as error:
             raise SetupError(
                 f"the home folder {home} cannot be used: {error.strerror}",
@@ -140,6 +141,19 @@ class State:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file, readable by its owner only, unless there is one.
+
+    One that is there is not opened: closing a descriptor of a file drops every lock that this process has on it, also
+    those of SQLite's own connections. https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _engine(url: str) -> "Engine":
