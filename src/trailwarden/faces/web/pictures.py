@@ -193,7 +193,10 @@ def ways(person: Person, sessions: Sequence[PersonSession], labels: Mapping[str,
     kept |= {node.id for node in users.values()} if len(kept) + len(users) <= MOST_NODES else set()
     return Ways(
         nodes=tuple(
-            {"id": each.id, "label": each.label, "place": each.place, "href": each.href, "kind": "good" if each.id == top.id else ""}
+            {
+                "id": each.id, "label": each.label, "place": each.place, "href": each.href,
+                "kind": "good" if each is top else "",
+            }
             for each in nodes.values()
             if each.id in kept
         ),

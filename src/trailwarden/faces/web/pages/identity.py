@@ -107,10 +107,12 @@ def _aliases(here: Here, person: Person) -> tuple[Alias, ...]:
 
 def _nobody(here: Here) -> Response:
     page: SessionPage = here.app.sessions_list(limit=_LATELY, live="never")
+    roots = [(each.root, each) for each in page.sessions if each.root is not None and each.root.kind in PEOPLE_KINDS]
+    names = {root.arn: root.name for root, _ in roots if root.arn and root.name}
     people: dict[str, Session] = {}
-    for each in page.sessions:
-        if each.root is not None and each.root.kind in PEOPLE_KINDS and (each.root.name or each.root.arn):
-            people.setdefault(person_of(each), each)
+    for root, each in roots:
+        if root.name or root.arn:
+            people.setdefault(names.get(root.arn or "") or person_of(each), each)
     offered = list(people.items())[:_OFFERED]
     return here.answer("identity_ask.html", page, name="sessions", people=offered, **words(here))
 
