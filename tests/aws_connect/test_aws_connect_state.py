@@ -404,8 +404,8 @@ def test_a_database_by_url(tmp_path: Path) -> None:
 
 
 def test_opening_it_again_does_not_drop_the_locks_of_this_process(tmp_path: Path) -> None:
-    """Whoever opens and closes the file itself drops SQLite's locks: another process that ends then takes itself for the
-    last one, and deletes the log that this process still writes to."""
+    """Whoever opens and closes the file itself drops SQLite's locks: another process that ends then takes itself for
+    the last one, and deletes the log that this process still writes to."""
     other = (
         "import sqlite3, sys\n"
         "database = sqlite3.connect(sys.argv[1])\n"

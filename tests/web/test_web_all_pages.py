@@ -17,7 +17,8 @@ from trailwarden.faces.web.app import collected
 from trailwarden.faces.web.oidc import CALLBACK
 from trailwarden.faces.web.routes import declared
 
-LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+#: Each width and each scheme once; pages of one area are looked at in all four by the tests of that area.
+LOOKS = [(1280, "light"), (390, "dark")]
 #: The most that a page loads, in bytes, compressed; where a graph is drawn, its library comes on top.
 HEAVIEST = 200 * 1024
 _GRAPHS = "vendor/cytoscape.js"

@@ -81,14 +81,14 @@ def add(
     here.app.identity_alias_add(
         person, name, kind=kind, account=account.strip() or None, deny=bool(deny), reason=reason
     )  # the store refuses what is no kind
-    return here.go(link("/identity", who=who) + "#aliases")
+    return here.go(link("/identity", who=who))
 
 
 @pages.post("/identity/aliases/remove", right="administer")
 def remove(here: OnPage, *, person: Text, name: Text, kind: Text, who: Text, account: Text = "") -> Response:
     """Take a name off the list."""
     here.app.identity_alias_remove(person, name, kind=kind, account=account.strip() or None)
-    return here.go(link("/identity", who=who) + "#aliases")
+    return here.go(link("/identity", who=who))
 
 
 def keeper_of(person: Person) -> str:
