@@ -15,9 +15,11 @@ import msgspec
 
 from ..model.event import EventPage
 from ..model.time import format_instant
+from ..tools._respond import ProposalCard
 from ..tools.accounts_policy import RoleDocument
 from ..tools.event import RawEvents
 from ..tools.export import EventExport
+from ..tools.sessions_show import SessionShown
 from .terminal import safe_lines
 
 #: Off a terminal there is no width to fit into.
@@ -141,3 +143,9 @@ def rows(result: Any) -> Iterable[Any]:
 @rows.register
 def _(page: EventPage) -> Iterable[Any]:
     return page.events
+
+
+@rows.register(SessionShown | ProposalCard)
+def _(one: Any) -> Iterable[Any]:
+    """One thing is one line, whatever lists it has."""
+    return (one,)

@@ -1,6 +1,5 @@
 """Say that a name is a person's."""
 
-import getpass
 from typing import Annotated
 
 import msgspec
@@ -47,6 +46,6 @@ def identity_alias_add(
     """
     alias = Alias(
         person=person.strip(), kind=kind, value=name.strip(), account=account, denies=deny, reason=reason.strip(),
-        added=app.now(), added_by=getpass.getuser(),
+        added=app.now(), added_by=app.actor.name,
     )  # fmt: skip
     return AliasSaved(alias, app.state.aliases.add(alias))
