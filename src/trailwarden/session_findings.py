@@ -22,11 +22,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 import msgspec
 
 from .identity import addresses, owners
+from .model.address import public_address
 from .model.directory import Alias, Directory
 from .model.finding import Evidence, Finding, Severity
 from .model.session import AuthMethod, Session
@@ -36,23 +37,6 @@ MOST_EVIDENCE = 10
 MOST_NAMED = 5
 _SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-#: Addresses that are not of the internet: private, shared (RFC 6598), link-local, loopback, unique local.
-#: Documentation ranges count as public here, unlike in ``ipaddress``.
-_INTERNAL = tuple(
-    ip_network(text)
-    for text in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "::/127",
-        "fc00::/7",
-        "fe80::/10",
-    )
-)
 #: Methods whose credentials another call issued, in an account of the organisation: that call should be at hand.
 _ISSUED: frozenset[AuthMethod] = frozenset(
     {
@@ -215,15 +199,7 @@ def _between(session: Session, own: set[str], spans: Mapping[str, _Span]) -> boo
 
 
 def _public(texts: Iterable[str]) -> set[str]:
-    found = set()
-    for text in texts:
-        try:
-            address = ip_address(text)
-        except ValueError:
-            continue  # a service's name, or "AWS Internal": a call that AWS made
-        if not any(address.version == network.version and address in network for network in _INTERNAL):
-            found.add(str(address))
-    return found
+    return {address for text in texts if (address := public_address(text)) is not None}
 
 
 def _version(address: str) -> int:

@@ -1,32 +1,14 @@
 """Which addresses can tie a host to a session, and how many used each of them."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from ..identity import fold, is_workload_subject
+from ..model.address import public_address
 from ..model.session import AuthMethod, ChainKind, Session
 from .values import AddressPopularity, People, PersonName, known_names, several_people
 
-#: Addresses that are not of the internet: private, shared (RFC 6598), link-local, loopback, unique local, multicast.
-#: Documentation ranges count as public here, unlike in ``ipaddress``.
-_INTERNAL = tuple(
-    ip_network(text)
-    for text in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "224.0.0.0/3",
-        "::/127",
-        "fc00::/7",
-        "fe80::/10",
-        "ff00::/8",
-    )
-)
+__all__ = ["is_workload", "popularity", "public_address"]
+
 _WORKLOAD_METHODS: frozenset[AuthMethod] = frozenset(
     {"instance_profile", "lambda", "aws_service", "irsa", "pod_identity"}
 )
@@ -35,20 +17,6 @@ _WORKLOAD_ROOTS: frozenset[ChainKind] = frozenset(
 )
 #: Kinds of identifiers that name whoever has the session, and are the same wherever they stand.
 _TELLING = frozenset({"email", "identity_center_user", "iam_user", "saml_subject", "oidc_subject"})
-
-
-@lru_cache(maxsize=65_536)
-def public_address(text: str | None) -> str | None:
-    """The address in one way of writing it; None if it is private, no address at all, or a service's name."""
-    try:
-        address = ip_address((text or "").strip())
-    except ValueError:
-        return None  # a service's name, "AWS Internal", or what an attacker wrote
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if any(address.version == network.version and address in network for network in _INTERNAL):
-        return None
-    return str(address)
 
 
 def popularity(sessions: Iterable[Session], people: People | None = None) -> Mapping[str, AddressPopularity]:

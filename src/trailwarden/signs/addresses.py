@@ -2,26 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
 import msgspec
 
-#: Not of the internet. Documentation ranges count as public, unlike in ``ipaddress``.
-_INTERNAL = tuple(
-    ip_network(text)
-    for text in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "::/127",
-        "fc00::/7",
-        "fe80::/10",
-    )
-)
+from ..model.address import parse_address, public_address
+
+__all__ = ["AddressList", "neighbourhood", "public_address", "read_list"]
+
 #: Bad lines of a list that are named one by one.
 _NAMED = 3
 
@@ -34,7 +22,7 @@ class AddressList(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
     def __contains__(self, address: str) -> bool:
-        found = _parsed(address)
+        found = parse_address(address)
         if found is None:
             return False
         bits = found.max_prefixlen
@@ -69,14 +57,6 @@ def read_list(name: str, lines: Iterable[str]) -> tuple[AddressList, tuple[str, 
     return AddressList(name=name, networks=networks, size=size), said
 
 
-def public_address(text: str | None) -> str | None:
-    """The address in its plain form if it is one of the internet; None for private ones and for names of services."""
-    found = _parsed(text or "")
-    if found is None or any(found.version == each.version and found in each for each in _INTERNAL):
-        return None
-    return str(found)
-
-
 def neighbourhood(address: str) -> str:
     """What counts as one address: an IPv4 address itself, the /64 of an IPv6 address, whose rest devices change daily.
 
@@ -85,11 +65,3 @@ def neighbourhood(address: str) -> str:
     """
     found = ip_address(address)
     return str(ip_network(f"{found}/64", strict=False)) if found.version == 6 else str(found)
-
-
-def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        found = ip_address(text)
-    except ValueError:
-        return None
-    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
