@@ -13,7 +13,7 @@ import msgspec
 from ..action import Need, Refused, World
 from ..errors import UsageError
 from ..iam.clauses import Answer
-from ..iam.effective import Permissions, administrator, effective, effective_in
+from ..iam.effective import administrator, effective, permissions_in
 from ..iam.request import Policies
 from ..model.arn import PARTITIONS, Arn, role_of_session
 from ..model.authorization import AuthorizationSnapshot
@@ -282,18 +282,6 @@ def _holding(account: AccountAuthorization, holder: Principal, held: Sequence[Ho
         return msgspec.structs.replace(account, roles={**account.roles, holder.arn: role})
     user = msgspec.structs.replace(account.users[holder.arn], attached=attached, inline=inline)
     return msgspec.structs.replace(account, users={**account.users, holder.arn: user})
-
-
-def permissions_in(snapshot: AuthorizationSnapshot, account: AccountAuthorization) -> Mapping[str, Permissions]:
-    """The effective permissions of an account's principals, within the organisation that the snapshot knows."""
-    organization = snapshot.organization
-    return effective_in(
-        account,
-        scps=(organization.binding_scps or ()) if organization else (),
-        rcps=(organization.binding_rcps or ()) if organization else (),
-        management_account=organization is not None and organization.account == organization.management_account,
-        known={"aws:PrincipalOrgID": organization.id} if organization is not None else None,
-    )
 
 
 def is_administrator(snapshot: AuthorizationSnapshot | None, principal: Principal) -> bool | None:

@@ -261,8 +261,7 @@ def standing(
     Raises:
         Refused: nobody else is one, not even under conditions, and ``refuse_last``.
     """
-    from ..iam.effective import administrator  # noqa: PLC0415
-    from ._admin import permissions_in  # noqa: PLC0415 - which itself knows users from here
+    from ..iam.effective import administrator, permissions_in  # noqa: PLC0415
 
     snapshot = world.authorization()
     known = snapshot.authorization.users.get(arn) if snapshot is not None else None
@@ -273,7 +272,7 @@ def standing(
             else f"its IAM was read at {format_instant(snapshot.taken)}, and this user was not there"
         )
         return None, (BlastItem(kind="last_administrator", text=text),)
-    permissions = permissions_in(snapshot, snapshot.authorization)
+    permissions = permissions_in(snapshot)
     if administrator(permissions[arn]).answer == "no":
         return (None if permissions[arn].unknown else False), ()
     others = {

@@ -11,7 +11,7 @@ import msgspec
 
 from ..action import Action, Need
 from ..errors import UsageError
-from ..iam.effective import Permissions, effective_in
+from ..iam.effective import Permissions, permissions_in
 from ..model.authorization import AuthorizationSnapshot
 from ..model.proposal import Call, Plan
 
@@ -122,14 +122,7 @@ def lacking_for_action(kind: type[Action], snapshot: AuthorizationSnapshot, role
 
 
 def _of_role(snapshot: AuthorizationSnapshot, role_arn: str) -> Permissions:
-    organization = snapshot.organization
-    found = effective_in(
-        snapshot.authorization,
-        scps=(organization.binding_scps or ()) if organization else (),
-        rcps=(organization.binding_rcps or ()) if organization else (),
-        management_account=organization is not None and organization.account == organization.management_account,
-        known={"aws:PrincipalOrgID": organization.id} if organization is not None else None,
-    )
+    found = permissions_in(snapshot)
     if role_arn not in found:
         raise UsageError(
             f"{role_arn} was not there when IAM was read", remedy="read it again: `trailwarden iam scan --refresh`"

@@ -15,6 +15,7 @@ from functools import lru_cache
 import msgspec
 
 from ..errors import UsageError
+from ..model.authorization import AuthorizationSnapshot
 from ..model.policy import AccountAuthorization, Condition, IamPrincipal, IamRole, Policy, StatementRef
 from .catalog import ActionSet, catalog, matching, rcp_services, universe
 from .clauses import REMEMBERED, About, Answer, Clause, Layers, Template, Verdict, clauses_of, template_of
@@ -334,6 +335,23 @@ def effective_in(
         )
         for each in account.principals()
     }
+
+
+def permissions_in(
+    snapshot: AuthorizationSnapshot, account: AccountAuthorization | None = None
+) -> Mapping[str, Permissions]:
+    """The effective permissions of an account's users and roles, by ARN, within the organisation that it knows.
+
+    ``account`` stands for the snapshot's own where it is to be judged as it would be after a change.
+    """
+    organization = snapshot.organization
+    return effective_in(
+        snapshot.authorization if account is None else account,
+        scps=(organization.binding_scps or ()) if organization else (),
+        rcps=(organization.binding_rcps or ()) if organization else (),
+        management_account=organization is not None and organization.account == organization.management_account,
+        known={"aws:PrincipalOrgID": organization.id} if organization is not None else None,
+    )
 
 
 def principal_of(entity: IamPrincipal) -> RequestPrincipal:

@@ -46,12 +46,12 @@ class _Computed:
     """What follows from snapshots alone, computed once for as long as they are the same."""
 
     def __init__(self, known: tuple[tuple[str, datetime], ...], snapshots: Sequence[AuthorizationSnapshot]) -> None:
-        from ..iam.effective import administrator  # noqa: PLC0415
+        from ..iam.effective import administrator, permissions_in  # noqa: PLC0415
 
         self.known = known
         self.permissions: dict[str, Permissions] = {}
         for each in snapshots:
-            self.permissions |= permissions_of(each)
+            self.permissions |= permissions_in(each)
         self.administrators: dict[str, Administrator] = {
             arn: administrator(each) for arn, each in self.permissions.items()
         }
@@ -274,20 +274,6 @@ def _with_management(app: Installation, kept: "IamSnapshots", stale: "Sequence[C
     known = [kept.latest(each.account_id, now=app.now()) for each in readable]
     managing = {each.organization.management_account for each in known if each is not None and each.organization}
     return [each for each in readable if not managing or each.account_id in named | managing]
-
-
-def permissions_of(snapshot: AuthorizationSnapshot) -> "Mapping[str, Permissions]":
-    """The effective permissions of an account's users and roles, by ARN, its organisation's policies included."""
-    from ..iam.effective import effective_in  # noqa: PLC0415
-
-    organization = snapshot.organization
-    return effective_in(
-        snapshot.authorization,
-        scps=(organization.binding_scps or ()) if organization else (),
-        rcps=(organization.binding_rcps or ()) if organization else (),
-        management_account=organization is not None and organization.account == organization.management_account,
-        known={"aws:PrincipalOrgID": organization.id} if organization is not None else None,
-    )
 
 
 def evidence_of(ref: StatementRef) -> IamEvidence:

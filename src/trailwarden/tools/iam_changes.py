@@ -11,7 +11,7 @@ from ..model.authorization import AuthorizationSnapshot, Change
 from ..model.finding import Coverage, Gap, Source
 from ..model.time import Window
 from ..tool import tool
-from ._iam import Accounts, RefreshIam, judged, permissions_of
+from ._iam import Accounts, RefreshIam, judged
 from ._iam_needs import AUTHORIZATION_NEEDS
 
 _REMEDY = "every `iam scan` keeps one; --refresh takes one now; compare again when something may have changed"
@@ -117,9 +117,9 @@ def _pair(times: Sequence[datetime], window: Window | None) -> tuple[datetime, d
 
 def _moved(before: AuthorizationSnapshot, after: AuthorizationSnapshot) -> tuple[PermissionChange, ...]:
     """Whose permissions are not what they were: by the actions that every layer lets through on something."""
-    from ..iam.effective import administrator  # noqa: PLC0415
+    from ..iam.effective import administrator, permissions_in  # noqa: PLC0415
 
-    could, can = permissions_of(before), permissions_of(after)
+    could, can = permissions_in(before), permissions_in(after)
     found = []
     for arn in sorted(could.keys() | can.keys()):
         had = frozenset(could[arn].named) if arn in could else frozenset()
