@@ -82,7 +82,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
             NotFound: no such target.
             AwsError: the target cannot be read.
         """
-        raise NotImplementedError  # abstract: a Struct takes no ABCMeta, and `actions.collect` takes only subclasses
+        raise NotImplementedError  # abstract: each action has its own
 
     def verify(self, world: World, plan: Plan) -> Verification:
         """Read the target back. As declared here, the effect of every step must be there."""
