@@ -14,9 +14,9 @@ import httpx
 import httpx2
 import pytest
 from api_kit import PEOPLE, Api, calls, serving, settled
+from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from mcp import Client, MCPError, StdioServerParameters
 from trailwarden import catalog
 from trailwarden.access import right_for
 from trailwarden.actions import actions
