@@ -52,7 +52,7 @@ demo: install ## Run the main job on a simulated AWS organisation
 	@$(BIN)/trailwarden demo
 
 test: install assets browser ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 check: install ## Lint, types, import contracts
 	@$(BIN)/ruff check .

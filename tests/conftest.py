@@ -1,5 +1,23 @@
+import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
 # Time is measured by benchmarks; a loaded machine is no failure of a property.
 settings.register_profile("trailwarden", deadline=None)
 settings.load_profile("trailwarden")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """End with a folder what its tests share for the session.
+
+    An emulator's state is the process's, and a browser's event loop runs in the main thread: whichever folder comes
+    next must find neither. So session-scoped fixtures live as long as one folder's tests follow each other, whatever
+    the order is.
+    """
+    if nextitem is None or nextitem.path.parent == item.path.parent:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    runtestprotocol(item, nextitem=None)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
