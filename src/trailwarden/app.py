@@ -32,9 +32,13 @@ class App(Installation):
 
     def call(self, tool: Tool, /, *given: Any, **named: Any) -> Any:
         """Call a tool, and write into the audit chain who asked what; raises as the tool does."""
+        self.asked(tool, *given, **named)
+        return tool.call(self, *given, **named)
+
+    def asked(self, tool: Tool, /, *given: Any, **named: Any) -> None:
+        """Write into the audit chain that the tool's question is asked, by who answers it in pieces."""
         kind = {"read": "question", "setup": "setting", "propose": "request"}[tool.effect]
         self.audit(kind, {"tool": tool.id, "arguments": shown_arguments(tool, given, named)})
-        return tool.call(self, *given, **named)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *catalog.tools()})

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import lake_read_records as the
 import msgspec
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from lake_read_records import NOW, Facts, record
 
 from trailwarden.errors import BadCursor, UsageError
+from trailwarden.lake.engines import Row
 from trailwarden.lake.paging import window_of
-from trailwarden.lake.query import records, search, stream, vocabulary
+from trailwarden.lake.query import EventRows, LakeParts, page, records, search, stream, vocabulary
+from trailwarden.lake.statements import Statement
 from trailwarden.lake.store import Lake
 from trailwarden.lake.summary import FACET_VALUES, FACETS
 from trailwarden.model.event import EventFilter, EventPage, EventQuery, Order
@@ -100,6 +103,63 @@ def test_pages_over_any_ties(times_and_ids: list[tuple[int, int]], limit: int) -
             keys = [(event.time, event.event_id) for event in events]
             assert keys == sorted(keys, reverse=order == "newest")
             assert sorted(event.name or "" for event in events) == sorted(each["eventName"] for each in made)
+
+
+def pages_alone(lake: Lake, query: EventQuery) -> Iterator[EventRows]:
+    cursor = None
+    while True:
+        rows = page(lake, query, now=NOW, cursor=cursor)
+        yield rows
+        cursor = rows.next_cursor
+        if cursor is None:
+            return
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.sampled_from(("newest", "oldest")),
+    limit=st.integers(40, 300),
+    where=st.sampled_from(
+        (
+            EVERYTHING,
+            EventFilter(region=("us-east-1",)),
+            EventFilter(event=("kms:*",), failed=True),
+            EventFilter(text=("example",)),
+            EventFilter(user=("nobody-at-all",)),
+        )
+    ),
+    window=st.sampled_from((None, Window(the.START, NOW), Window(NOW, NOW + timedelta(days=1)))),
+    growth=st.integers(2, 6),
+)
+def test_a_page_alone_is_the_page_of_the_search(
+    lake: Lake, *, order: Order, limit: int, where: EventFilter, window: Window | None, growth: int
+) -> None:
+    query = EventQuery(where=where, window=window, order=order, limit=limit)
+    expected = [each.event_id for answer in pages(lake, query) for each in answer.events]
+    with patch("trailwarden.lake.query.PIECEWISE", 0), patch("trailwarden.lake.query.GROWTH", growth):
+        alone = list(pages_alone(lake, query))
+    assert [each.event_id for answer in alone for each in answer.events] == expected
+    assert all(len(answer.events) == limit for answer in alone[:-1])
+    assert alone[0].coverage == search(lake, query, now=NOW).coverage
+
+
+def test_a_page_reads_no_further_than_it_must(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trailwarden.lake.query.PIECEWISE", 0)
+    asked: list[Window | None] = []
+    rows = LakeParts.rows
+
+    def noted(parts: LakeParts, statement: Statement) -> list[Row]:
+        asked.append(statement.window)
+        return rows(parts, statement)
+
+    monkeypatch.setattr(LakeParts, "rows", noted)
+    page(lake, EventQuery(where=EVERYTHING, window=None, limit=3), now=NOW)
+    first, last = FACTS[0].time, FACTS[-1].time
+    assert [each is not None and each.end > last and each.start > first for each in asked] == [True] * len(asked)
+    asked.clear()
+    page(lake, EventQuery(where=EventFilter(user=("nobody-at-all",)), window=None, limit=3), now=NOW)
+    assert asked[-1] is not None
+    assert asked[-1].start == first
 
 
 def test_what_lands_between_pages_moves_nothing(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ import msgspec
 
 from ..errors import UsageError
 from ..model.event import Event, EventPage, EventQuery, FacetValue, Histogram, Order
-from ..model.time import Window
+from ..model.finding import Coverage
+from ..model.time import EPOCH, Window
 from . import paging, statements
 from . import where as conditions
 from .coverage import coverage
@@ -57,9 +58,14 @@ LARGEST_PAGE = 10_000
 VOCABULARY_SIZE = 20_000
 #: Up to so many matches are read as rows and counted here; more are counted by the engine.
 FEW = 2000
+#: A page is looked for piece by piece where the lake holds more than so many records of the window: the first piece
+#: is this part of it, and each further one so many times as long as the one before.
+PIECEWISE, FIRST_PIECE, GROWTH = 50_000, 32, 6
+
+#: Whatever a table that is not the lake's own may hold.
+EVER = Window(EPOCH, datetime(9000, 1, 1, tzinfo=UTC))
 
 _ATTEMPTS = 4
-_DAY = 86_400
 
 
 class ValueCount(FacetValue, frozen=True):
@@ -82,6 +88,15 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, int] = {}
     regions: dict[str, int] = {}
     accounts: dict[str, int] = {}
+
+
+class EventRows(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of events alone, nothing counted; ``next_cursor`` is None on the last page, as in an EventPage."""
+
+    events: tuple[Event, ...]
+    next_cursor: str | None
+    query: EventQuery
+    coverage: Coverage
 
 
 def search(
@@ -108,8 +123,7 @@ def search(
         BadCursor: a cursor of another query (filter, window or order), or none at all.
         LakeError: the lake cannot be read.
     """
-    if not 1 <= query.limit <= LARGEST_PAGE:
-        raise UsageError(f"a page of {query.limit} events", remedy=f"ask for 1 to {LARGEST_PAGE:,}")
+    _check(query)
     after = paging.position_in(cursor, query) if cursor is not None else None
 
     def answer() -> EventPage:
@@ -125,6 +139,40 @@ def search(
             next_cursor=paging.cursor_at(query, position) if position is not None else None,
             facets=view.facets(totals) if facets else {},
             histogram=view.histogram(totals) if histogram else None,
+            query=query,
+            coverage=coverage(lake, query.where, query.window, now=now, history=history),
+        )
+
+    return again_if_replaced(answer)
+
+
+def page(
+    lake: "Lake",
+    query: EventQuery,
+    *,
+    now: datetime,
+    cursor: str | None = None,
+    history: Mapping[str, Sequence[str]] | None = None,
+    engine: Engine | None = None,
+) -> EventRows:
+    """The same page as :func:`search` gives, without what counts all matches: it is there long before.
+
+    Raises:
+        UsageError, BadCursor, LakeError: as :func:`search`.
+    """
+    _check(query)
+    after = paging.position_in(cursor, query) if cursor is not None else None
+
+    def answer() -> EventRows:
+        view = _View(lake, query, engine, counting=False)
+        span = view.held()
+        found: Sequence[Row] = ()
+        position = None
+        if span is not None:
+            found, position = view.page(Totals(first=span.start, last=span.end - MICROSECOND), after)
+        return EventRows(
+            events=tuple(event_of(row) for row in found),
+            next_cursor=paging.cursor_at(query, position) if position is not None else None,
             query=query,
             coverage=coverage(lake, query.where, query.window, now=now, history=history),
         )
@@ -239,15 +287,16 @@ class LakeParts:
 
 
 class _View(LakeParts):
-    """One query over the parts."""
+    """One query over the parts; ``counting``: what all matches have in common will be asked for."""
 
-    def __init__(self, lake: "Lake", query: EventQuery, engine: Engine | None) -> None:
+    def __init__(self, lake: "Lake", query: EventQuery, engine: Engine | None, *, counting: bool = True) -> None:
         super().__init__(lake, query.window, query.order, engine)
         self._query = query
         within = conditions.ANYTHING if query.window is None else conditions.within(query.window)
         self.where = every((within, conditions.predicate(query.where, lambda: self._colon_addresses(within))))
+        self._also_failed: dict[int, int] = {}
         self._few: Sequence[Row] | None = None
-        if conditions.is_costly(query.where):
+        if counting and conditions.is_costly(query.where):
             rows = self.rows(statements.some(self.where, BRIEF_COLUMNS, most=FEW + 1))
             self._few = rows if len(rows) <= FEW else None
 
@@ -260,8 +309,8 @@ class _View(LakeParts):
             totals = totals_of_few(self._few)
         else:
             totals = totals_of(self.rows(statements.totals(self.where)))
-        more = sum(number for _, number in self._failed_sign_ins(totals, _DAY))
-        return msgspec.structs.replace(totals, failed=totals.failed + more)
+        self._also_failed = self._failed_sign_ins(totals)
+        return msgspec.structs.replace(totals, failed=totals.failed + sum(self._also_failed.values()))
 
     def page(self, totals: Totals, after: Position | None) -> tuple[list[Row], Position | None]:
         """The rows after a position, and the position of the last of them if there are more."""
@@ -299,13 +348,13 @@ class _View(LakeParts):
         """The matches over time."""
         if not totals.count:
             return Histogram(1, ())
-        step = step_of(self._span(totals).length)
+        step = self._step(totals)
         few = self._all_if_few(totals)
         if few is not None:
             rows: Sequence[Row] = buckets_of_few(few, step)
         else:
             rows = self.rows(statements.histogram(self._narrowed(totals), step, totals.window))
-        return histogram_of(rows, step, dict(self._failed_sign_ins(totals, step)))
+        return histogram_of(rows, step, self._also_failed)
 
     def months(self) -> list[Window]:
         """The months that may hold matches, cut to the query's window, in its order."""
@@ -344,7 +393,24 @@ class _View(LakeParts):
             span = cut
         if self._few is not None and conditions.is_costly(self._query.where):
             where = every((self._ids(self._few, after, most), where))
-        return self.rows(statements.page(where, order, most, span))
+        found: list[Row] = []
+        for piece in self._pieces(span):
+            within = every((conditions.within(piece), where))
+            found += self.rows(statements.page(within, order, most - len(found), piece))
+            if len(found) >= most:
+                break
+        return found
+
+    def _pieces(self, span: Window) -> Iterator[Window]:
+        """A span in the query's order: a short piece where the matches asked for probably are, then longer ones."""
+        held = sum(part.records for part in self.parts if part.first < span.end and part.last >= span.start)
+        newest, length = self._query.order == "newest", span.length / FIRST_PIECE
+        start, end = span.start, span.end
+        while held > PIECEWISE and end - start > length >= MICROSECOND:
+            yield Window(end - length, end) if newest else Window(start, start + length)
+            start, end = (start, end - length) if newest else (start + length, end)
+            length *= GROWTH
+        yield Window(start, end)
 
     def _ids(self, matches: Sequence[Row], after: Position | None, most: int) -> Predicate:
         """The ids of the first ``most`` matches after a position: what is cheap to look for a second time."""
@@ -360,20 +426,35 @@ class _View(LakeParts):
         instant = Window(position.time, position.time + MICROSECOND)
         return paging.by_digest(self.rows(statements.one_event(self._narrowed(totals), position.event_id, instant)))
 
-    def _failed_sign_ins(self, totals: Totals, step: int) -> list[tuple[int, int]]:
+    def _failed_sign_ins(self, totals: Totals) -> dict[int, int]:
         """Failures that only a JSON column tells, by bucket: looked up apart, as few records are sign-ins."""
         if not totals.sign_ins:
-            return []
-        rows = self.rows(statements.failed_sign_ins(self._narrowed(totals), step, totals.window))
-        return [(bucket, count) for bucket, count in rows]
+            return {}
+        rows = self.rows(statements.failed_sign_ins(self._narrowed(totals), self._step(totals), totals.window))
+        return dict(rows)
+
+    def _step(self, totals: Totals) -> int:
+        return step_of(self._span(totals).length)
 
     def _span(self, totals: Totals) -> Window:
         """What the histogram spans: the window, as far as the lake reaches; without one, the matches."""
+        held = self.held() if self._query.window is not None else None
+        return held or totals.window
+
+    def held(self) -> Window | None:
+        """The query's window, as far as the lake reaches."""
         asked = self._query.window
-        if asked is None or not self.parts:
-            return totals.window
+        if not self._engine.reads_files:
+            return asked or EVER
+        if not self.parts:
+            return None
         held = Window(min(p.first for p in self.parts), max(p.last for p in self.parts) + MICROSECOND)
-        return asked.intersect(held) or totals.window
+        return held if asked is None else asked.intersect(held)
+
+
+def _check(query: EventQuery) -> None:
+    if not 1 <= query.limit <= LARGEST_PAGE:
+        raise UsageError(f"a page of {query.limit} events", remedy=f"ask for 1 to {LARGEST_PAGE:,}")
 
 
 def again_if_replaced(answer: Callable[[], T]) -> T:

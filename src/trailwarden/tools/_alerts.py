@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -11,11 +11,11 @@ from msgspec import Meta
 from ..errors import NotFound
 from ..identity import owners
 from ..installation import Installation
-from ..model.alert import Alert, Host, NotableEvent, SessionMatch
-from ..model.event import EVERYTHING, EventFilter, EventQuery
+from ..model.alert import Alert, Host, SessionMatch
+from ..model.event import EVERYTHING
 from ..model.finding import Coverage, Gap, Source
-from ..model.session import Session, SessionFilter
-from ..model.time import EPOCH, Window
+from ..model.time import Window
+from ._afterwards import Afterwards
 from ._directory import directory_of
 from ._sessions import ask_history, coverage_of, session_index
 from .search import Live
@@ -24,15 +24,13 @@ if TYPE_CHECKING:
     from ..correlate import People
     from ..falcon.client import Falcon
     from ..lake.alerts import AlertStore
-    from ..lake.sessions import SessionIndex
 
 #: Sessions further from an alert than this are no match.
 REACH = timedelta(hours=24)
 #: Matches below this score are left out, and how many of an alert are shown at most.
 LEAST, MOST = 0.05, 20
-#: From this score on, what a session did after the alert is looked at; so many of its calls are read.
-TOLD, CALLS = 0.1, 1000
-_KEYS = 200
+#: From this score on, what a session did after the alert is looked at.
+TOLD = 0.1
 _MICROSECOND = timedelta(microseconds=1)
 
 LeastScore = Annotated[float, Meta(ge=0, le=1, description="Leave out matches that score less")]
@@ -153,8 +151,6 @@ def matched(
     app: Installation, at: Desk, alerts: Sequence[Alert], *, least: float = LEAST, live: Live = "auto"
 ) -> tuple[tuple[AlertMatches, ...], Coverage]:
     """Each alert with the sessions that it may belong to, and the coverage of all of it."""
-    from ..correlate import Correlator  # noqa: PLC0415
-
     now = app.now()
     hosts = at.hosts(alerts)
     if not alerts:
@@ -165,21 +161,33 @@ def matched(
     )
     history = ask_history(app, EVERYTHING, window, live)
     with session_index(app) as index:
-        sessions = index.whole(SessionFilter(), window)
-        correlator = Correlator(sessions, people=_people(app))
+        afterwards = Afterwards(app, index)
+        correlator = afterwards.correlator(window, _people(app))
         looked = coverage_of(app, EVERYTHING, window, history).with_gaps(at.gaps)
-        found = tuple(
-            AlertMatches(
-                alert=alert,
-                host=(host := hosts.get(alert.device_id or "")),
-                matches=tuple(
-                    _told(app, index, match, alert.time)
-                    for match in correlator.correlate(alert, host, now=now, least=least)[:MOST]
-                ),
-                coverage=looked,
-            )
+        best = [
+            correlator.correlate(alert, hosts.get(alert.device_id or ""), now=now, least=least)[:MOST]
             for alert in alerts
+        ]
+        notable = afterwards.notable(
+            (match.session, alert.time)
+            for alert, matches in zip(alerts, best, strict=True)
+            for match in matches
+            if match.score >= TOLD and match.session.last_seen >= alert.time
         )
+    found = tuple(
+        AlertMatches(
+            alert=alert,
+            host=hosts.get(alert.device_id or ""),
+            matches=tuple(
+                msgspec.structs.replace(
+                    match, notable_events=notable.get((match.session.session_id, alert.time), match.notable_events)
+                )
+                for match in matches
+            ),
+            coverage=looked,
+        )
+        for alert, matches in zip(alerts, best, strict=True)
+    )
     return found, looked
 
 
@@ -202,52 +210,3 @@ def at_least(app: Installation, at: Desk, window: Window | None) -> Coverage:
     """The coverage of an answer without alerts."""
     source = Source(kind="falcon", location=at.falcon.connection.source if at.falcon is not None else "the lake")
     return Coverage(sources=(source,), window=window, fresh_until=app.now()).with_gaps(at.gaps)
-
-
-def _told(app: Installation, index: "SessionIndex", match: SessionMatch, since: datetime) -> SessionMatch:
-    """The match, with what its session did after the alert that deserves attention."""
-    if match.score < TOLD or match.session.last_seen < since:
-        return match
-    return msgspec.structs.replace(match, notable_events=notable_after(app, index, match.session, since))
-
-
-def notable_after(
-    app: Installation, index: "SessionIndex", session: Session, since: datetime
-) -> tuple[NotableEvent, ...]:
-    """The calls of a session after an instant that deserve attention, oldest first."""
-    from ..detect import notable  # noqa: PLC0415
-    from ..iam.catalog import level  # noqa: PLC0415
-    from ..iam.used import action_of  # noqa: PLC0415
-    from ..lake.query import search  # noqa: PLC0415
-
-    few = 0 < len(session.access_keys) <= _KEYS
-    where = EventFilter(access_key=session.access_keys) if few else EventFilter(arn=(session.principal_arn or "",))
-    window = Window(max(since, session.first_seen), session.last_seen + _MICROSECOND)
-    query = EventQuery(where=where, window=window, order="oldest", limit=CALLS)
-    events = search(app.lake, query, now=app.now(), facets=False, histogram=False).events
-
-    def level_of(call: str) -> str | None:
-        service, _, name = call.partition(":")
-        action = action_of(f"{service}.amazonaws.com", name)
-        return level(action) if action is not None else None
-
-    return notable(events, known_actions=_known_before(index, session, since), level=level_of)
-
-
-def _known_before(index: "SessionIndex", session: Session, since: datetime) -> frozenset[str] | None:
-    """The calls (``iam:CreateUser``) of who stands behind a session before an instant; None if nothing is recorded."""
-    root = session.root
-    names = tuple(name for name in (root.name, root.arn) if name) if root is not None else ()
-    if not names:
-        return None
-    earlier = [
-        each
-        for each in index.whole(SessionFilter(user=names), Window(EPOCH, since))
-        if each.last_seen < since and each.session_id != session.session_id
-    ]
-    if not earlier:
-        return None
-    return frozenset(event for did in index.actions(earlier[:_EARLIER]).values() for event, _, _ in did)
-
-
-_EARLIER = 200
