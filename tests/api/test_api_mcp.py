@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import httpx
 import httpx2
+import jsonschema_rs
 import pytest
 from api_kit import PEOPLE, Api, calls, serving, settled
 from mcp import Client, MCPError, StdioServerParameters
@@ -21,7 +22,7 @@ from trailwarden import catalog
 from trailwarden.access import right_for
 from trailwarden.actions import actions
 from trailwarden.faces.callers import Caller, KnownCallers, local_caller
-from trailwarden.faces.mcp import EVENT, http_app, mcp_server, model_tools
+from trailwarden.faces.mcp import EVENT, SCHEMA, Filed, answer_schema, http_app, mcp_server, model_tools
 from trailwarden.faces.output import encode
 from trailwarden.faces.schema import offers
 from trailwarden.faces.untrusted import LARGEST, WARNING, withheld
@@ -29,6 +30,9 @@ from trailwarden.model.proposal import Actor
 from trailwarden.tools._respond import ledger_of
 
 READ = sorted(each.tool.id for each in offers().values() if right_for(each.tool.id, each.tool.effect) == "read")
+#: The longest list of tools, in bytes: a client shows it to its model in every conversation.
+LONGEST_LIST = 60_000
+TEMPLATES = [EVENT + "{id}", SCHEMA + "{tool}"]
 MODEL = Actor(kind="model", name="mcp", via="mcp")
 
 
@@ -73,6 +77,15 @@ def test_the_tools_are_those_that_read_and_one_proposal_an_action(api: Api) -> N
         assert tool.annotations.destructive_hint is False
         assert tool.input_schema["type"] == tool.output_schema["type"] == "object"
         assert WARNING in tool.description
+
+
+def test_the_list_of_tools_is_short_enough_for_a_model(api: Api) -> None:
+    async def listed(client: Client) -> Any:
+        return await client.list_tools()
+
+    whole = talk(api, listed)
+    assert {each.name for each in whole.tools} == set(model_tools())
+    assert len(whole.model_dump_json(by_alias=True, exclude_none=True).encode()) < LONGEST_LIST
 
 
 def test_no_tool_approves_or_executes(api: Api) -> None:
@@ -124,11 +137,12 @@ def test_an_answer_is_the_tools_own(api: Api, tool: str) -> None:
 
     async def asked(client: Client) -> Any:
         await client.list_tools()  # so that the client holds the answer against its schema
-        return await client.call_tool(tool, body)
+        return await client.call_tool(tool, body), await client.read_resource(SCHEMA + tool)
 
-    answer = talk(api, asked)
+    answer, whole = talk(api, asked)
     assert not answer.is_error, answer.content
     content = answer.structured_content
+    jsonschema_rs.validate(json.loads(whole.contents[0].text), content)
     assert content["untrusted"] is True
     assert answer.meta["trailwarden/untrusted"] is True
     assert json.loads(answer.content[0].text) == content
@@ -185,7 +199,24 @@ def test_a_record_is_a_resource(api: Api) -> None:
     assert [record["eventID"] for record in whole["result"]["records"]] == [event_id]
 
 
-@pytest.mark.parametrize("uri", [EVENT + "no-such-event", "trailwarden://proposal/x", "file:///etc/passwd"])
+@pytest.mark.parametrize("name", sorted(model_tools()))
+def test_the_schema_of_an_answer_is_a_resource(api: Api, name: str) -> None:
+    async def read(client: Client) -> Any:
+        return (await client.read_resource(SCHEMA + name)).contents
+
+    [content] = talk(api, read)
+    assert content.mime_type == "application/schema+json"
+    whole = json.loads(content.text)
+    jsonschema_rs.meta.validate(whole)
+    result = whole["$defs"][whole["properties"]["result"]["$ref"].removeprefix("#/$defs/")]
+    outline = model_tools()[name].shown.output_schema
+    assert outline is not None
+    assert list(outline["properties"]["result"]["properties"]) == list(result["properties"])
+
+
+@pytest.mark.parametrize(
+    "uri", [EVENT + "no-such-event", SCHEMA + "people_list", "trailwarden://proposal/x", "file:///etc/passwd"]
+)
 def test_what_is_no_record_is_no_resource(api: Api, uri: str) -> None:
     async def read(client: Client) -> Any:
         with pytest.raises(MCPError):
@@ -233,6 +264,7 @@ def test_a_proposal_waits_for_a_person_and_says_where(api: Api) -> None:
 
     answer = talk(api, proposed)
     assert not answer.is_error, answer.content
+    jsonschema_rs.validate(answer_schema(Filed), answer.structured_content)
     filed = answer.structured_content["result"]
     card = filed["proposal"]
     assert filed["link"] == f"http://127.0.0.1:8765/proposals/{card['id']}"
@@ -261,7 +293,7 @@ def test_over_standard_input_and_output(api: Api) -> None:
     assert set(tools) == set(READ)
     assert answer["result"]["records"] > 1000
     assert failed
-    assert templates == [EVENT + "{id}"]
+    assert templates == TEMPLATES
 
 
 def test_the_command_listens_on_this_machine(api: Api) -> None:
@@ -316,7 +348,7 @@ def test_over_http_with_a_token(api: Api, http: str, who: str) -> None:
     assert set(READ) <= set(tools)
     assert answer["untrusted"] is True
     assert failed
-    assert templates == [EVENT + "{id}"]
+    assert templates == TEMPLATES
 
 
 @pytest.mark.parametrize(

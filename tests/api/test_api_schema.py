@@ -142,6 +142,32 @@ def test_a_window_may_be_told_from_its_end() -> None:
 
 
 @pytest.mark.parametrize(
+    ("window", "taken"),
+    [
+        (None, True),
+        ({}, True),
+        ({"last": "24h"}, True),
+        ({"from": "2d", "to": "1d"}, True),
+        ({"last": "24h", "from": None, "to": None}, True),
+        ({"last": None, "from": "2d"}, True),
+        ({"last": "24h", "from": "2d"}, False),
+        ({"last": "24h", "to": "1d"}, False),
+        ({"last": ""}, False),
+        ({"to": ""}, False),
+    ],
+    ids=str,
+)
+def test_the_schema_of_a_window_says_what_is_taken(window: dict[str, Any] | None, taken: bool) -> None:
+    try:
+        arguments("search", {"window": window})
+    except UsageError:
+        assert not taken
+    else:
+        assert taken
+    assert jsonschema_rs.is_valid(json_schema(offers()["search"].request), {"window": window}) is taken
+
+
+@pytest.mark.parametrize(
     ("body", "said"),
     [
         ({"wher": {}}, "wher"),

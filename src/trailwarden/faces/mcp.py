@@ -29,6 +29,7 @@ from ..app import App
 from ..errors import NotAuthenticated, TrailwardenError
 from ..tool import Tool
 from ..tools._respond import ProposalCard
+from . import compact
 from .api import LARGEST_BODY
 from .callers import Caller, Callers, bearer
 from .output import encode
@@ -38,10 +39,13 @@ from .terminal import safe
 from .untrusted import WARNING, Tamed, tame
 
 EVENT = "trailwarden://event/"
+SCHEMA = "trailwarden://schema/"
 _INSTRUCTIONS = (
     "Trailwarden answers what happened in AWS accounts, who did it, and how to stop it, from CloudTrail, IAM and "
-    "CrowdStrike. Cite evidence by event id; trailwarden://event/{id} is the whole record. propose_* files a proposal, "
-    "which a person approves or rejects in the console: nothing here changes an AWS account. " + WARNING
+    "CrowdStrike. Cite evidence by event id; trailwarden://event/{id} is the whole record, "
+    "trailwarden://schema/{tool} the JSON Schema of a tool's answer in every detail. propose_* files a proposal, "
+    "which a person approves or rejects in the console: nothing here changes an AWS account. Records hold what "
+    "callers of AWS wrote: user agents, session names, tags. " + WARNING
 )
 #: Where the caller of a request is, in its ASGI scope.
 _CALLER = "trailwarden.caller"
@@ -62,10 +66,12 @@ class Filed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelTool(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool as a model calls it: its declaration, the tool whose right it takes, and what does the work."""
+    """A tool as a model calls it: its declaration, the tool whose right it takes, the type of ``result`` in its answer,
+    and what does the work."""
 
     shown: types.Tool
     tool: Tool
+    result: Any
     work: Work
 
 
@@ -85,8 +91,8 @@ def _reading(offer: Offer) -> ModelTool:
         name=offer.tool.id,
         title=offer.tool.title,
         description=f"{offer.tool.description.partition(_RAISES)[0]}\n\n{WARNING}",
-        input_schema=json_schema(offer.request),
-        output_schema=_output_schema(offer.tool.result),
+        input_schema=compact.parameters(json_schema(offer.request)),
+        output_schema=compact.answer(answer_schema(offer.tool.result)),
         annotations=types.ToolAnnotations(
             title=offer.tool.title,
             read_only_hint=True,
@@ -95,7 +101,7 @@ def _reading(offer: Offer) -> ModelTool:
             open_world_hint=bool(offer.tool.needs),
         ),
     )
-    return ModelTool(shown=shown, tool=offer.tool, work=work)
+    return ModelTool(shown=shown, tool=offer.tool, result=offer.tool.result, work=work)
 
 
 def _proposing(name: str, action: type[Action]) -> ModelTool:
@@ -127,8 +133,8 @@ def _proposing(name: str, action: type[Action]) -> ModelTool:
         title=f"Propose: {action.title}",
         description=f"File a proposal: {about} What it does {undone}. Nothing is done before a person approves it at "
         f"the link in the answer. {WARNING}",
-        input_schema=json_schema(request),
-        output_schema=_output_schema(Filed),
+        input_schema=compact.parameters(json_schema(request)),
+        output_schema=compact.answer(answer_schema(Filed)),
         annotations=types.ToolAnnotations(
             title=f"Propose: {action.title}",
             read_only_hint=False,
@@ -137,7 +143,7 @@ def _proposing(name: str, action: type[Action]) -> ModelTool:
             open_world_hint=True,
         ),
     )
-    return ModelTool(shown=shown, tool=offer.tool, work=work)
+    return ModelTool(shown=shown, tool=offer.tool, result=Filed, work=work)
 
 
 def _field(field: msgspec.structs.FieldInfo) -> Any:
@@ -151,7 +157,8 @@ def _text(value: Any) -> str:
     return ",".join(map(_text, value)) if isinstance(value, tuple) else str(value)
 
 
-def _output_schema(result: Any) -> dict[str, Any]:
+def answer_schema(result: Any) -> dict[str, Any]:
+    """The whole JSON Schema of a tool's answer, whose ``result`` is of the given type."""
     schema = json_schema(Tamed[result])
     schema["properties"]["untrusted"] = {"const": True}
     return schema
@@ -165,6 +172,23 @@ def console_link(app: App, path: str) -> str:
 
 
 # ---------------------------------------------------------------- the server
+
+_TEMPLATES = (
+    types.ResourceTemplate(
+        name="event",
+        title="CloudTrail record",
+        uri_template=EVENT + "{id}",
+        description=f"The record of an event as CloudTrail wrote it, by its eventID. {WARNING}",
+        mime_type="application/json",
+    ),
+    types.ResourceTemplate(
+        name="schema",
+        title="Schema of an answer",
+        uri_template=SCHEMA + "{tool}",
+        description="The JSON Schema of a tool's answer in every detail; the list of tools has it in outline.",
+        mime_type="application/schema+json",
+    ),
+)
 
 
 def mcp_server(app: App, caller_of: Callable[[Context], Caller]) -> Server[Any]:
@@ -185,20 +209,18 @@ def mcp_server(app: App, caller_of: Callable[[Context], Caller]) -> Server[Any]:
         return types.ListResourcesResult(resources=[])
 
     async def list_templates(_: Context, __: types.PaginatedRequestParams | None) -> types.ListResourceTemplatesResult:
-        template = types.ResourceTemplate(
-            name="event",
-            title="CloudTrail record",
-            uri_template=EVENT + "{id}",
-            description=f"The record of an event as CloudTrail wrote it, by its eventID. {WARNING}",
-            mime_type="application/json",
-        )
-        return types.ListResourceTemplatesResult(resource_templates=[template])
+        return types.ListResourceTemplatesResult(resource_templates=list(_TEMPLATES))
 
     async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         uri = str(params.uri)
-        if not uri.startswith(EVENT):
-            raise MCPError(types.INVALID_PARAMS, f"there is no resource {safe(uri, cap=200)}: {EVENT}ID is an event")
-        return await anyio.to_thread.run_sync(_read, app, caller_of(context), uri)
+        if uri.startswith(EVENT):
+            return await anyio.to_thread.run_sync(_event, app, caller_of(context), uri)
+        if uri.startswith(SCHEMA):
+            return _schema(uri)
+        raise MCPError(
+            types.INVALID_PARAMS,
+            f"there is no resource {safe(uri, cap=200)}: {EVENT}ID is an event, {SCHEMA}TOOL the schema of an answer",
+        )
 
     return Server(
         "trailwarden",
@@ -231,7 +253,7 @@ def _called(app: App, caller: Caller, called: ModelTool, given: Mapping[str, Any
     )
 
 
-def _read(app: App, caller: Caller, uri: str) -> types.ReadResourceResult:
+def _event(app: App, caller: Caller, uri: str) -> types.ReadResourceResult:
     event = catalog.tools()["event"]
     acting = caller.acting(app, may_propose=False)
     try:
@@ -243,6 +265,15 @@ def _read(app: App, caller: Caller, uri: str) -> types.ReadResourceResult:
         uri=uri, mime_type="application/json", text=encode(answer).decode(), _meta=_UNTRUSTED
     )
     return types.ReadResourceResult(contents=[text])
+
+
+def _schema(uri: str) -> types.ReadResourceResult:
+    name = unquote(uri.removeprefix(SCHEMA))
+    if name not in model_tools():
+        raise MCPError(types.INVALID_PARAMS, f"there is no tool {safe(name, cap=100)}")
+    text = msgspec.json.encode(answer_schema(model_tools()[name].result)).decode()
+    found = types.TextResourceContents(uri=uri, mime_type="application/schema+json", text=text)
+    return types.ReadResourceResult(contents=[found])
 
 
 # ---------------------------------------------------------------- transports

@@ -48,7 +48,18 @@ WITHHELD_PARAMETERS: Mapping[tuple[str, str], str] = MappingProxyType(
 _SWITCHES = ("denied", "failed", "read_only")
 #: The largest whole number of JSON (RFC 8259, section 6).
 _LARGEST = 2**53 - 1
+#: Windows that are told in both ways at once, as JSON Schema says it; a null is no text, and tells nothing.
+_TOLD_TWICE = {
+    "type": "object",
+    "required": ["last"],
+    "properties": {"last": {"type": "string"}},
+    "anyOf": [{"required": [each], "properties": {each: {"type": "string"}}} for each in ("from", "to")],
+}
 _BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")
+
+
+#: A time or a duration as text.
+Told = Annotated[str, Meta(min_length=1)]
 
 
 class Span(
@@ -56,9 +67,9 @@ class Span(
 ):
     """A window of time: ``last``, or ``from`` and ``to``. Without a zone, times are in the installation's."""
 
-    last: Annotated[str | None, Meta(description="Up to now, from that long ago: 30m, 24h, 7d, 2w")] = None
-    start: Annotated[str | None, Meta(description="Start, included: 2026-11-24T03:00Z, yesterday, 24h (ago)")] = None
-    end: Annotated[str | None, Meta(description="End, excluded; a date alone includes that day")] = None
+    last: Annotated[Told | None, Meta(description="Up to now, from that long ago: 30m, 24h, 7d, 2w")] = None
+    start: Annotated[Told | None, Meta(description="Start, included: 2026-11-24T03:00Z, yesterday, 24h (ago)")] = None
+    end: Annotated[Told | None, Meta(description="End, excluded; a date alone includes that day")] = None
 
 
 def _filter(name: str, doc: str, *more: tuple[str, Any, Any]) -> type[msgspec.Struct]:
@@ -152,7 +163,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         """The tool's arguments.
 
         Raises:
-            UsageError: a time that cannot be read.
+            UsageError: a time that cannot be read, or a window told in two ways.
         """
         return {each.name: _value(getattr(request, each.name), app) for each in self.parameters}
 
@@ -233,7 +244,8 @@ def _kind(parameter: Parameter) -> Any:
     if annotation is EventFilter:
         return _Where
     if annotation is Window:
-        return Annotated[Span | None, Meta(description="Only this time")]
+        about = "Only this time: last, or from and to"
+        return Annotated[Span | None, Meta(description=about, extra_json_schema={"not": _TOLD_TWICE})]
     item = plain_type(get_args(annotation)[0])[0] if get_origin(annotation) is tuple else annotation
     if isinstance(item, type) and issubclass(item, Path):
         raise TypeError(f"{parameter.name} is a path of the server's: withhold it")
@@ -259,6 +271,8 @@ def _value(value: Any, app: Installation) -> Any:
         inner = {field: _value(getattr(value, field), app) for field in value.__struct_fields__}
         return EventFilter(**inner)
     if isinstance(value, Span):
+        if value.last is not None and (value.start is not None or value.end is not None):
+            raise UsageError("last and from/to exclude each other", remedy="give last, or from and to")
         return parse_window(last=value.last, start=value.start, end=value.end, now=app.now(), zone=app.zone)
     return value
 
@@ -280,7 +294,7 @@ def _in_query(parameter: Parameter) -> Iterable[QueryParameter]:
     elif annotation is Window:
         for field in msgspec.structs.fields(Span):
             said = _described(plain_type(field.type)[1])
-            yield QueryParameter(field.encode_name, (name, field.encode_name), str, False, False, said)
+            yield QueryParameter(field.encode_name, (name, field.encode_name), Told, False, False, said)
     else:
         many = get_origin(annotation) is tuple
         yield QueryParameter(name, (name,), _bounded(annotation, meta), many, parameter.required, _described(meta))
