@@ -186,7 +186,7 @@ def test_a_session_is_judged_by_the_history_of_who_is_behind_it(app: App) -> Non
 
 
 def test_one_subject_at_a_time(app: App) -> None:
-    with pytest.raises(UsageError, match=r"--person and --ip exclude each other"):
+    with pytest.raises(UsageError, match=r"person and ip exclude each other"):
         app.hunt(person="john", ip=ATTACKER)
 
 

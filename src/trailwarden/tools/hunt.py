@@ -97,8 +97,8 @@ def hunt(
         UsageError: more than one subject.
         TrailwardenError: no session of that name, key or id is in the records.
     """
-    named = {"--person": person, "--session": session, "--access-key": access_key, "--role": role}
-    given = [name for name, value in {**named, "--instance": instance, "--ip": ip}.items() if value is not None]
+    subjects = {"person": person, "session": session, "access key": access_key, "role": role}
+    given = [name for name, value in {**subjects, "instance": instance, "ip": ip}.items() if value is not None]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other", remedy="hunt for one subject at a time")
     now = app.now()

@@ -83,7 +83,7 @@ def iam_can(
     from ..iam.answers import actions_on, can  # noqa: PLC0415
 
     if action is None and on is None:
-        raise UsageError("what about it?", remedy="name an action (s3:GetObject), or a resource with --on ARN")
+        raise UsageError("what about it?", remedy="name an action (s3:GetObject), or a resource: its ARN, as on")
     at_hand = judged(app, file=authorization_details, accounts=account, refresh=refresh)
     arn = find_principal(at_hand, principal.strip())
     if arn not in at_hand.permissions:
