@@ -9,7 +9,7 @@ from trailwarden.app import App
 from trailwarden.demo.run import connect_and_ingest, running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     """The demo organisation, with a record for each case whose text commands its reader."""
     folder: Path = tmp_path_factory.mktemp("records")

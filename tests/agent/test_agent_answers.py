@@ -1,6 +1,7 @@
 """What becomes of a model's answer: evidence is held against the store, limits hold, and rights are the caller's."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -19,14 +20,14 @@ from agent_kit import (
     sent_back,
     shown_to,
 )
-from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.exceptions import ModelHTTPError, UsageLimitExceeded
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.models.test import TestModel
 
 from trailwarden import catalog
-from trailwarden.agent.run import Limits, ask_model, plain
-from trailwarden.agent.toolbox import WITHHELD, Toolbox, agent_tools, parameters_of
-from trailwarden.agent.values import ModelAnswer
+from trailwarden.agent.run import Abandoned, Limits, ask_model, plain
+from trailwarden.agent.toolbox import WITHHELD, Toolbox, agent_tools, in_words, parameters_of
+from trailwarden.agent.values import Calling, ModelAnswer, ToolUse
 from trailwarden.errors import Forbidden, UsageError
 from trailwarden.faces.mcp import model_tools
 from trailwarden.faces.untrusted import LARGEST, withheld
@@ -124,6 +125,66 @@ def test_a_model_reads_on_a_persons_behalf(setting: Setting) -> None:
     assert entries[1][1]["arguments"]["question"] == QUESTION
 
 
+def test_every_call_is_told_before_and_after(setting: Setting) -> None:
+    told: list[Calling | ToolUse] = []
+    wanted = calls(("search", {"where": {"access_key": [MALLORYS_KEY]}, "limit": 2}), ("event", {"event_id": "none"}))
+    said = asked(setting, wanted, says(("Read.", [])), told=told.append)
+    assert [type(each) for each in told] == [Calling, ToolUse, Calling, ToolUse]
+    assert told[0].words == f"access key {MALLORYS_KEY}, limit 2"
+    assert tuple(told[1::2]) == said.tools
+    assert said.tools[0].title == "Search CloudTrail"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, ""),
+        ({"where": {"user": ["john", "jane"], "failed": True}}, "user john or jane, failed"),
+        ({"window": {"last": "24h"}, "account": None}, "last 24h"),
+        ({"limit": 5, "sampled": False}, "limit 5, sampled: no"),
+        ({"where": [{"a": 1}]}, 'where [{"a":1}]'),
+        ({"user": "\u202e\x1b[31m"}, "user \\u202e\\x1b[31m"),
+        ({"user": "x" * 400}, "user " + "x" * 294 + "…"),
+    ],
+)
+def test_arguments_in_words(given: dict[str, Any], words: str) -> None:
+    assert in_words(given) == words
+
+
+def test_coverage_is_that_of_all_that_answered(setting: Setting) -> None:
+    looked = calls(("search", {"limit": 1}), ("lake_info", {}), ("event", {"event_id": "none"}))
+    said = asked(setting, looked, says(("Read.", [])))
+    parts = [each.coverage for each in said.tools if each.coverage is not None]
+    assert parts
+    assert said.tools[2].coverage is None
+    assert set(said.coverage.gaps) == {gap for part in parts for gap in part.gaps}
+    assert set(said.coverage.accounts) == {account for part in parts for account in part.accounts}
+    assert said.coverage.fresh_until == min(part.fresh_until for part in parts if part.fresh_until is not None)
+
+
+def test_a_run_is_ended_from_outside_after_the_call_that_has_begun(setting: Setting) -> None:
+    ends: list[Callable[[], object]] = []
+    told: list[Calling | ToolUse] = []
+
+    def end_while_calling(each: Calling | ToolUse) -> None:
+        told.append(each)
+        if isinstance(each, Calling):
+            ends[0]()
+
+    with pytest.raises(Abandoned) as raised:
+        asked(setting, calls(("lake_info", {})), says(("Late.", [])), told=end_while_calling, on_stop=ends.append)
+    assert [type(each) for each in told] == [Calling, ToolUse]
+    assert raised.value.remedy
+
+
+def test_no_call_begins_when_the_run_is_over(setting: Setting) -> None:
+    box = Toolbox(setting.app, caller(), QUESTION, most=5)
+    box.close()
+    with pytest.raises(UsageLimitExceeded):
+        box.call("lake_info", {})
+    assert box.uses == []
+
+
 # ---------------------------------------------------------------- evidence
 
 
@@ -133,6 +194,7 @@ def test_a_sentence_without_evidence_is_unproven(setting: Setting) -> None:
     assert [(each.evidence, each.unproven) for each in said.sentences] == [((event_id(0),), False), ((), True)]
     alert = asked(setting, says(("Falcon saw it.", [setting.up.falcon_story.theft]), ("Denied.", [story.denied[0]])))
     assert [each.unproven for each in alert.sentences] == [False, False]
+    assert alert.cited == {setting.up.falcon_story.theft: "alert", story.denied[0]: "event"}
 
 
 def test_unknown_evidence_is_sent_back_once(setting: Setting) -> None:
@@ -240,7 +302,8 @@ def test_what_was_filed_before_a_failure_is_told(setting: Setting) -> None:
 def test_a_model_that_talks_out_of_form_is_stopped(setting: Setting) -> None:
     said = asked(setting, "Sure!", "Sure!", "Sure!", "Sure!")
     assert said.stopped is not None
-    assert said.stopped.startswith("the model failed: ")
+    assert said.stopped.startswith("the model did not answer in the form")
+    assert said.remedy
 
 
 @pytest.mark.parametrize("given", [{"where": {"usr": ["x"]}}, {"where": 7}, {"limit": -1}, {"window": {"last": "x"}}])

@@ -68,7 +68,8 @@ def test_a_failure_is_said_and_ends_with_one(setting: Setting, configured: Stand
     configured.replies = [401]
     result = run(setting, "What did mallory-contractor do?")
     assert result.exit_code == 1
-    assert "No answer: the model failed" in result.output
+    assert "No answer: whoever serves the model refused the credentials" in result.output
+    assert "Remedy: put valid ones into the environment" in result.output
 
 
 def test_the_settings_limits_hold(setting: Setting, configured: StandIn) -> None:

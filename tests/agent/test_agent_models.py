@@ -6,9 +6,10 @@ import pytest
 from agent_cases import CASES, QUESTION
 from agent_kit import Setting, StandIn, caller, completion, event_id, final, proposals
 
-from trailwarden.agent.models import PROVIDERS, model_of
+from trailwarden.agent.models import PROVIDERS, model_in_use, model_named, model_of
 from trailwarden.agent.run import ask_model
-from trailwarden.errors import SetupError, UsageError
+from trailwarden.errors import MissingDependency, SetupError, UsageError
+from trailwarden.settings import AgentSettings
 
 
 def test_a_question_over_http(setting: Setting, stand_in: StandIn) -> None:
@@ -44,15 +45,49 @@ def test_a_question_over_http(setting: Setting, stand_in: StandIn) -> None:
     assert not any(secret in whole for secret in setting.secrets)
 
 
-@pytest.mark.parametrize("status", [401, 404, 400])
-def test_a_server_that_refuses_is_told(setting: Setting, stand_in: StandIn, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "refused the credentials"), (404, "does not know it"), (400, "refused the request")]
+)
+def test_a_server_that_refuses_is_told(setting: Setting, stand_in: StandIn, status: int, words: str) -> None:
     stand_in.replies = [status]
     model = model_of("openai-chat:stand-in", url=stand_in.url, environ={"OPENAI_API_KEY": "sk-example"})
     said = ask_model(setting.app, QUESTION, caller(), model=model)
     assert said.stopped is not None
     assert str(status) in said.stopped
+    assert words in said.stopped
+    assert said.remedy
     assert stand_in.keys == ["Bearer sk-example"]
     assert "sk-example" not in said.stopped
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "used"),
+    [
+        (AgentSettings(model="openai:a"), None, "openai:a"),
+        (AgentSettings(model="openai:a"), "openai:b", "openai:b"),
+        (AgentSettings(), "openai:b", "openai:b"),
+    ],
+    ids=["the settings'", "another", "one without settings"],
+)
+def test_which_model_is_asked(settings: AgentSettings, name: str | None, used: str) -> None:
+    assert model_named(settings, name) == used
+
+
+def test_none_and_its_missing_packages_are_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SetupError) as unset:
+        model_in_use(AgentSettings(), environ={})
+    assert "config.toml" in unset.value.remedy
+    monkeypatch.setattr("trailwarden.agent.models.find_spec", lambda _: None)
+    with pytest.raises(MissingDependency) as missing:
+        model_in_use(AgentSettings(model="openai:a"), environ={})
+    assert "pip install 'trailwarden[agent]'" in missing.value.remedy
+
+
+def test_the_settings_address_serves_its_own_kind_alone(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-example")
+    settings = AgentSettings(model="openai-chat:a", url=stand_in.url)
+    assert model_in_use(settings, "openai-chat:b", environ={}).base_url == f"{stand_in.url}/"
+    assert model_in_use(settings, "openai:b", environ={}).base_url == "https://api.openai.com/v1/"
 
 
 @pytest.mark.parametrize(

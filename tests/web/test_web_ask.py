@@ -2,8 +2,8 @@
 
 import json
 import re
-from datetime import UTC
-from urllib.parse import urlencode
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import msgspec
@@ -11,11 +11,13 @@ import pytest
 from playwright.sync_api import Page, expect
 from web_kit import EVERYTHING, Served, Watch, violations
 
-from trailwarden.faces.output import View
-from trailwarden.faces.web.answers import COLUMNS, FOLLOW_UPS, chips, listings, sentences
+from trailwarden.faces.output import View, encode
+from trailwarden.faces.web.answers import COLUMNS, FOLLOW_UPS, chips, listings, sentences, whole
 from trailwarden.faces.web.pages.ask import EXAMPLES
 from trailwarden.faces.web.shown import Shown
-from trailwarden.tools.ask import Answered
+from trailwarden.model.finding import Coverage
+from trailwarden.model.time import Window
+from trailwarden.tools.ask import Answered, Understood
 
 JOHN = "Show me all API calls by john@company.com in the last 24 hours"
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
@@ -79,6 +81,49 @@ def test_lists_of_an_answer_become_tables(console: Served) -> None:
     table = listings(answer.result, Shown(View(zone=UTC, now=console.app.now())))[0]
     assert (table.title, table.total) == ("Sessions", answer.result.total)
     assert table.rows[0][0].href == f"/sessions/{answer.result.sessions[0].session_id}"
+
+
+@pytest.mark.parametrize(
+    ("question", "path", "same"),
+    [
+        ("Can role AdminRole create access keys?", "/roles/can", "permissions"),
+        ("What can role AdminRole do on arn:aws:s3:::reports?", "/roles/can", "permissions"),
+        ("Who can create access keys in account 222222222222?", "/roles/who-can", "principals"),
+    ],
+    ids=["can", "on", "who can"],
+)
+def test_answers_about_rights_lead_to_their_pages(console: Served, question: str, path: str, same: str) -> None:
+    answer: Answered = console.app.ask(question, new=True)
+    href, _ = whole(answer)
+    assert href.partition("?")[0] == path
+    with console.client(EVERYTHING) as client:
+        page = client.get(f"{href}&format=json").json()
+    assert page[same] == json.loads(encode(answer.result))[same]
+
+
+def test_an_answer_about_changes_leads_to_the_same_span() -> None:
+    window = Window(start=datetime(2026, 11, 1, tzinfo=UTC), end=datetime(2026, 11, 8, tzinfo=UTC))
+    arguments = {"account": ("222222222222",), "window": window}
+    asked = Understood(tool="iam_changes", arguments=arguments, words="", command="")
+    answer = Answered(
+        question="", interpretation=asked, summary="", findings=(), notices=(), result=None, coverage=Coverage()
+    )
+    path, _, query = whole(answer)[0].partition("?")
+    assert path == "/roles/changes"
+    assert dict(parse_qsl(query)) == {
+        "account": "222222222222", "from": "2026-11-01T00:00:00Z", "to": "2026-11-08T00:00:00Z",
+    }  # fmt: skip
+
+
+def test_the_keys_that_lead_on_are_all_in_the_help(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("m Auth model")
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    expect(page).to_have_url(re.compile("/auth-model$"))
 
 
 def test_answers_as_data_are_the_command_line_s(console: Served) -> None:

@@ -1,11 +1,13 @@
 """The model that the settings name. Keys are in the environment, as each provider's own SDK reads them."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import MissingDependency, SetupError, UsageError
+from ..settings import AgentSettings
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -19,6 +21,32 @@ PROVIDERS: Mapping[str, str] = {
     "openai-chat": "OPENAI_API_KEY",
 }
 _OWN = "openai-chat"
+
+
+def model_named(settings: AgentSettings, name: str | None = None) -> str:
+    """The name of the model that would be asked: ``name``, else the settings'. Nothing large is imported for it.
+
+    Raises:
+        SetupError: no model is set up.
+        MissingDependency: ``trailwarden[agent]`` is not installed.
+    """
+    wanted = name or settings.model
+    if not wanted:
+        raise SetupError(
+            "no language model is set up",
+            remedy='[agent] model = "PROVIDER:MODEL" in config.toml; the rules of `trailwarden ask` need none',
+        )
+    if find_spec("pydantic_ai") is None:
+        raise MissingDependency("the agent needs packages of its own", remedy="pip install 'trailwarden[agent]'")
+    return wanted
+
+
+def model_in_use(settings: AgentSettings, name: str | None = None, *, environ: Mapping[str, str]) -> "Model":
+    """The model to ask: ``name``, else the settings'. Raises as :func:`model_named` and :func:`model_of` do."""
+    wanted = model_named(settings, name)
+    # Another model than that of the settings may be one that their address does not serve.
+    url = settings.url if name is None or name.startswith(f"{_OWN}:") else ""
+    return model_of(wanted, url=url, environ=environ)
 
 
 def model_of(name: str, *, url: str = "", environ: Mapping[str, str]) -> "Model":

@@ -28,13 +28,14 @@ _CLAUSE = re.compile(r"(?<=[.;!?])\s+|\n+")
 #: What follows one of these is excluded.
 _EXCEPT = re.compile(
     r"\b(?:not|\w+n't|never|except|excepting|excluding|exclude|ignore|ignoring|leave|leaving|spare|sparing|skip|but|"
+    r"unless|excludes|keep|keeping|protect|protecting|avoid|avoiding|refrain|hands off|no|nobody|save for|"
     r"other than|apart from|aside from|rather than|instead of|besides|without touching)\b|(?<!\w)!(?=\w)",
     re.IGNORECASE,
 )
 #: The whole clause of one of these is: "jane must not be touched", "jane stays out of this".
 _FORBIDS = re.compile(
     r"\b(?:must|should|shall|may|can|is|are|was|were|to|needs?)\s+(?:not|never)\b|\b(?:must|should|sha|ca|is|are)n't\b"
-    r"|\b(?:alone|untouched|out of (?:this|it)|off limits|off-limits)\b",
+    r"|\b(?:alone|untouched|out of (?:this|it)|off limits|off-limits|exempt|innocent)\b",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[\w+=,.@/:*-]+")

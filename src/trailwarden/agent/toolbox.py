@@ -4,7 +4,8 @@ No tool approves, executes or sets anything up. A tool that asks others than the
 with the parameters that would make one do so: arguments are the way out that an injected instruction has.
 """
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -26,10 +27,13 @@ from ..faces.output import encode
 from ..faces.problems import body_of
 from ..faces.terminal import safe
 from ..faces.untrusted import tame
+from ..model.finding import Coverage
 from ..model.proposal import ActionName, Target
 from ..tools._respond import desk_of, planned_somewhere
 from .scope import Scope, scope_of
-from .values import RefusedProposal, ToolUse
+from .values import Calling, RefusedProposal, ToolUse
+
+Told = Callable[[Calling | ToolUse], None]
 
 #: Tools of the MCP server that a model which we run is not given: why.
 WITHHELD: Mapping[str, str] = MappingProxyType(
@@ -65,14 +69,16 @@ class Toolbox(AbstractToolset[Any]):
     """The tools of one run on behalf of ``caller``, and what was done with them.
 
     ``question`` is the user's own; it alone decides what may be proposed. ``most`` is how many calls there may be.
+    ``told`` is told of each call before it, and what came of it after.
     """
 
-    def __init__(self, app: App, caller: Caller, question: str, *, most: int) -> None:
+    def __init__(self, app: App, caller: Caller, question: str, *, most: int, told: Told = lambda _: None) -> None:
         self.uses: list[ToolUse] = []
         self.filed: list[Filed] = []
         self.refused: list[RefusedProposal] = []
-        self._app, self._caller, self._question, self._most = app, caller, question, most
+        self._app, self._caller, self._question, self._most, self._told = app, caller, question, most, told
         self._known_scope: Scope | None = None
+        self._one_at_a_time, self._over = threading.Lock(), False
 
     @property
     def id(self) -> str:
@@ -109,24 +115,46 @@ class Toolbox(AbstractToolset[Any]):
         ctx: RunContext[Any],  # noqa: ARG002 - the interface's
         tool: ToolsetTool[Any],  # noqa: ARG002
     ) -> str:
-        """What the tool says, as JSON that is marked as data. A call that has begun is finished."""
+        """What the tool says, as JSON that is marked as data. The wait for it may be ended, the call is not: see
+        ``close``."""
         return await anyio.to_thread.run_sync(self.call, name, tool_args)
+
+    def close(self) -> None:
+        """Begin no call any more, and wait for the one that has begun: what it does is in ``uses`` then."""
+        with self._one_at_a_time:
+            self._over = True
 
     def call(self, name: str, given: Mapping[str, Any]) -> str:
         """Call a tool; failures are answers too.
 
         Raises:
-            UsageLimitExceeded: there were as many calls as there may be.
+            UsageLimitExceeded: there were as many calls as there may be, or the run is over.
         """
+        with self._one_at_a_time:
+            return self._call(name, given)
+
+    def _call(self, name: str, given: Mapping[str, Any]) -> str:
+        if self._over:
+            raise UsageLimitExceeded("the run is over")
         if len(self.uses) >= self._most:
             raise UsageLimitExceeded(f"{self._most} calls of tools")
-        shown = _shown(given)
+        tool, words = self.usable[name], in_words(given)
+        use = ToolUse(tool=name, title=tool.shown.title or name, arguments=_shown(given), words=words)
+        self._told(Calling(tool=name, title=use.title, words=words))
         try:
-            answer = self._answer(self.usable[name], name, given)
+            answer = self._answer(tool, name, given)
         except TrailwardenError as error:
-            self.uses.append(ToolUse(tool=name, arguments=shown, error=safe(error.message)))
-            return encode(tame(body_of(error))).decode()
-        self.uses.append(ToolUse(tool=name, arguments=shown))
+            return self._used(msgspec.structs.replace(use, error=safe(error.message)), body_of(error))
+        coverage = getattr(answer, "coverage", None)
+        if isinstance(answer, Filed):
+            use = msgspec.structs.replace(use, proposal=answer.proposal.id, joined=answer.joined)
+        elif isinstance(coverage, Coverage):
+            use = msgspec.structs.replace(use, coverage=coverage)
+        return self._used(use, answer)
+
+    def _used(self, use: ToolUse, answer: Any) -> str:
+        self.uses.append(use)
+        self._told(use)
         return encode(tame(answer)).decode()
 
     def _answer(self, tool: ModelTool, name: str, given: Mapping[str, Any]) -> Any:
@@ -175,7 +203,8 @@ class Toolbox(AbstractToolset[Any]):
 
     def _denied(self, acting: App, name: str, given: Mapping[str, Any], target: str, why: str) -> Refused:
         shown = _shown(given)
-        self.refused.append(RefusedProposal(tool=name, arguments=shown, target=target, why=why))
+        title = self.usable[name].shown.title or name
+        self.refused.append(RefusedProposal(tool=name, title=title, arguments=shown, target=target, why=why))
         body = {"tool": name, "arguments": shown, "target": target, "question": self._question, "why": why}
         acting.audit("denied", body)
         return Refused(
@@ -199,3 +228,21 @@ def _pairs(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         plain = value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= 2**53)
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         yield safe(str(key), cap=100), value if plain else safe(text, cap=600)
+
+
+def in_words(given: Mapping[str, Any]) -> str:
+    """Arguments as people read them: ``user john, last 24h``."""
+    return safe(", ".join(_said(given)), cap=300)
+
+
+def _said(given: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in list(given.items())[:40]:
+        name = str(key).replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _said(value)
+        elif isinstance(value, list | tuple) and all(isinstance(each, str | int) for each in value):
+            yield f"{name} {' or '.join(map(str, value))}"
+        elif isinstance(value, bool):
+            yield name if value else f"{name}: no"
+        elif value is not None:
+            yield f"{name} {value if isinstance(value, str | int) else msgspec.json.encode(value).decode()}"

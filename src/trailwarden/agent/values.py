@@ -1,12 +1,15 @@
 """What comes of asking a model: sentences with their evidence, what was proposed and refused, and what it took."""
 
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import pydantic
 
 from ..faces.mcp import Filed
+from ..model.finding import Coverage
 
+T = TypeVar("T")
 #: Bounds of what a model may write.
 SENTENCES, IDS, FOLLOW_UPS = 60, 12, 5
 _Id = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
@@ -45,11 +48,25 @@ class Sentence(msgspec.Struct, frozen=True, kw_only=True):
     unproven: bool
 
 
-class ToolUse(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool as the model called it; ``error`` is why it failed."""
+class Calling(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that begins: the tool's ``title``, and its arguments in ``words``."""
 
     tool: str
+    title: str
+    words: str
+
+
+class ToolUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as the model called it, its arguments as they are and in ``words``. ``coverage`` is that of its answer,
+    where it has one; ``error`` is why it failed, ``proposal`` what was filed by it, or ``joined``: was open already."""
+
+    tool: str
+    title: str
     arguments: dict[str, Any]
+    words: str
+    coverage: Coverage | None = None
+    proposal: str | None = None
+    joined: bool = False
     error: str | None = None
 
 
@@ -57,6 +74,7 @@ class RefusedProposal(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal that the model wanted to file and that the question does not concern."""
 
     tool: str
+    title: str
     arguments: dict[str, Any]
     target: str
     why: str
@@ -71,23 +89,48 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: int
 
 
+EvidenceKind = Literal["event", "alert"]
+
+
 class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's answer, checked. ``removed`` are ids that it cited and that nothing here has; ``stopped`` says why it
-    did not come to an end, then what it had filed and tried is here all the same."""
+    """A model's answer, checked. ``cited`` says of each id of the sentences what it is of; ``removed`` are ids that it
+    cited and that nothing here has. ``stopped`` says why it did not come to an end, and ``remedy`` what to do about
+    that; what it had filed and tried is here all the same. ``coverage`` is that of all tools that answered."""
 
     question: str
     model: str
     sentences: tuple[Sentence, ...]
+    cited: dict[str, EvidenceKind]
     follow_ups: tuple[str, ...]
     proposals: tuple[Filed, ...]
     refused: tuple[RefusedProposal, ...]
     removed: tuple[str, ...]
     notices: tuple[str, ...]
     tools: tuple[ToolUse, ...]
+    coverage: Coverage
     usage: Usage
     stopped: str | None = None
+    remedy: str = ""
 
     @property
     def exit_code(self) -> int:
         """1 if it was stopped."""
         return 1 if self.stopped else 0
+
+
+def together(parts: Iterable[Coverage]) -> Coverage:
+    """What several answers looked at, and what they did not. There is no window: each has its own."""
+    known = tuple(parts)
+    fresh = [each.fresh_until for each in known if each.fresh_until is not None]
+    return Coverage(
+        sources=_all(each.sources for each in known),
+        accounts=tuple(sorted(_all(each.accounts for each in known))),
+        regions=tuple(sorted(_all(each.regions for each in known))),
+        fresh_until=min(fresh, default=None),
+        gaps=_all(each.gaps for each in known),
+        notes=_all(each.notes for each in known),
+    )
+
+
+def _all(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(item for part in parts for item in part))

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ..agent.values import ModelAnswer
 from .output import View
-from .render import show
+from .render import show, show_coverage
 from .terminal import safe
 
 
@@ -25,6 +25,7 @@ def _parts(answer: ModelAnswer, view: View) -> Iterable[RenderableType]:
         yield Text(safe(sentence.text, cap=2000)) + mark
     if answer.stopped:
         yield Text(f"No answer: {safe(answer.stopped)}", style="bold red")
+        yield Text(f"Remedy: {safe(answer.remedy)}")
     if numbers:
         yield Text("\nEvidence", style="bold")
         for identifier, number in numbers.items():
@@ -47,6 +48,8 @@ def _parts(answer: ModelAnswer, view: View) -> Iterable[RenderableType]:
         for use in answer.tools:
             failed = f": {use.error}" if use.error else ""
             yield Padding(Text(f"{use.tool} {safe(str(use.arguments))}{safe(failed)}"), (0, 0, 0, 2))
+    if any(use.coverage is not None for use in answer.tools):
+        yield show_coverage(answer.coverage, view)
     used = answer.usage
     yield Text(
         f"\n{safe(answer.model)}: {used.requests} requests, {used.input_tokens + used.output_tokens:,} tokens, "

@@ -30,15 +30,22 @@ _PAGES: Mapping[str, tuple[str, str]] = {
     "auth_model": ("/auth-model", "Open the auth model"),
     "iam_role": ("/roles", "All roles"),
     "iam_scan": ("/roles", "All roles"),
-    "iam_can": ("/roles", "All roles"),
-    "iam_who_can": ("/roles", "All roles"),
-    "iam_changes": ("/roles", "All roles"),
+    "iam_can": ("/roles/can", "Open under Roles"),
+    "iam_who_can": ("/roles/who-can", "Open under Roles"),
+    "iam_changes": ("/roles/changes", "Open under Roles"),
     "correlate_host": ("/alerts", "All alerts"),
     "correlate_alert": ("/alerts", "All alerts"),
     "correlate_session": ("/alerts", "All alerts"),
     "correlate_recent": ("/alerts", "All alerts"),
     "actions_propose": ("/proposals", "All proposals"),
     "accounts_doctor": ("/settings", "Settings"),
+}
+#: Arguments of those tools that their pages take under the same names.
+_TAKEN: Mapping[str, tuple[str, ...]] = {
+    "identity": ("who",),
+    "iam_can": ("principal", "action", "resource", "on"),
+    "iam_who_can": ("action", "resource", "account"),
+    "iam_changes": ("account",),
 }
 #: Questions that go on from the one before, by the tool that answered it; docs/ask.md lists them.
 FOLLOW_UPS: Mapping[str, tuple[str, ...]] = {
@@ -240,9 +247,9 @@ def whole(answer: Answered) -> tuple[str, str]:
     if isinstance(answer.result, EventPage):
         return _path("/search", search_parameters(answer.result)), _PAGES["search"][1]
     path, words = _PAGES.get(tool, ("", ""))
-    if tool == "identity" and isinstance(arguments.get("who"), str):
-        return link(path, who=arguments["who"]), words
-    return path, words
+    query = {name: arguments.get(name) for name in _TAKEN.get(tool, ())}
+    when = dict(window_parameters(arguments.get("window"))) if tool == "iam_changes" else {}
+    return link(path, query | when), words
 
 
 def follow_ups(answer: Answered) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ const KEYS = [
   ["/", "Search or ask"],
   ["j  k", "Next and previous row"],
   ["Enter", "Open the row"],
-  ["g  then a letter", "Go: a Ask, s Search, i Identity, e Sessions, r Roles, l Alerts, p Proposals"],
+  ["g  then a letter", "Go: a Ask, s Search, i Identity, e Sessions, m Auth model, r Roles, l Alerts, p Proposals"],
   ["⌘K  Ctrl K", "Go to a page, or search for what you type"],
   ["t", "Light or dark"],
   ["Esc", "Close"],
