@@ -8,13 +8,14 @@ import hmac
 import ipaddress
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Literal, get_args
 
 import msgspec
 
-from .errors import Forbidden, UsageError
+from .errors import Forbidden, NotAuthenticated, UsageError
+from .model.text import UNSEEN
 from .respond.approval import Session, same_person
 
 Role = Literal["viewer", "responder", "approver", "admin"]
@@ -67,6 +68,12 @@ PASSWORD_LEAST, PASSWORD_MOST = 12, 1024
 #: What a first person is given: everything, since there is nobody else.
 FIRST_ROLES: tuple[Role, ...] = ("responder", "approver", "admin")
 _LOGIN_MOST, _NAME_MOST = 320, 200
+#: Characters that are kept of what a browser says of itself.
+AGENT_MOST = 200
+#: By how much an identity provider's clock may differ from this machine's.
+CLOCK_SKEW = timedelta(seconds=60)
+#: What the ledger takes for an authentication of unknown time: too long ago for any decision.
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,11 +101,11 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 class WebSession(msgspec.Struct, frozen=True, kw_only=True):
     """A session of the console. ``authenticated_at`` is when the person last proved who they are, which using the
-    session does not renew; ``csrf`` is what its forms must carry."""
+    session does not renew, None where an identity provider did not say; ``csrf`` is what its forms must carry."""
 
     person: Person
     created_at: datetime
-    authenticated_at: datetime
+    authenticated_at: datetime | None
     last_seen: datetime
     expires: datetime
     csrf: str
@@ -109,10 +116,23 @@ class WebSession(msgspec.Struct, frozen=True, kw_only=True):
         return Session(
             person=self.person.login,
             roles=frozenset(self.person.roles),
-            authenticated_at=self.authenticated_at,
+            authenticated_at=self.authenticated_at or _LONG_AGO,
             method="interactive",
             face="console",
         )
+
+
+class KeptSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session as its person and an admin see it. ``id`` names it, and is nothing that a browser could come in with;
+    ``agent`` is what the browser says of itself, cut to AGENT_MOST characters."""
+
+    id: str
+    created_at: datetime
+    authenticated_at: datetime | None
+    last_seen: datetime
+    expires: datetime
+    address: str | None
+    agent: str | None
 
 
 class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,7 +258,8 @@ def check_login(login: str) -> str:
         UsageError: empty, too long, with a space in it, or with characters that cannot be seen.
     """
     text = unicodedata.normalize("NFKC", login).strip()
-    if not text or len(text) > _LOGIN_MOST or not text.isprintable() or any(map(str.isspace, text)):
+    unseen = not text.isprintable() or UNSEEN.search(text) or any(map(str.isspace, text))
+    if not text or len(text) > _LOGIN_MOST or unseen:
         raise UsageError(
             "not usable as a login", remedy=f"an email address or a name without spaces, at most {_LOGIN_MOST} long"
         )
@@ -257,7 +278,7 @@ def check_name(name: str, *, what: str = "name") -> str:
         UsageError: empty, too long, or not on one line.
     """
     text = name.strip()
-    if not text or len(text) > _NAME_MOST or not text.isprintable():
+    if not text or len(text) > _NAME_MOST or not text.isprintable() or UNSEEN.search(text):
         raise UsageError(f"not usable as a {what}", remedy=f"at most {_NAME_MOST} characters on one line")
     return text
 
@@ -289,6 +310,39 @@ def totp_step(secret: str, code: str, now: datetime) -> int | None:
     present = totp.timecode(now)
     steps = (present, present - 1, present + 1)
     return next((step for step in steps if hmac.compare_digest(totp.generate_otp(step), digits)), None)
+
+
+def vouched_at(auth_time: datetime | None, now: datetime) -> datetime | None:
+    """When somebody showed who they are, by what an identity provider says of that; never later than now. None if it
+    does not say, or names a time to come."""
+    if auth_time is None or auth_time > now + CLOCK_SKEW:
+        return None
+    return min(auth_time, now)
+
+
+def why_unconfirmed(auth_time: datetime | None, *, begun: datetime, now: datetime) -> NotAuthenticated | None:
+    """Why an identity provider's answer does not show that somebody authenticated since ``begun``; None if it does."""
+    if auth_time is None:
+        return NotAuthenticated(
+            "the identity provider does not say when you signed in there",
+            remedy="have it put auth_time into its ID tokens, or confirm with a password",
+        )
+    if auth_time > now + CLOCK_SKEW:
+        return NotAuthenticated(
+            "by the identity provider's answer you sign in there in the future",
+            remedy="set its clock and this machine's right, or confirm with a password",
+        )
+    if auth_time < begun - CLOCK_SKEW:
+        return NotAuthenticated(
+            "the identity provider did not ask you again who you are",
+            remedy="sign out there, and confirm again; or have it honour prompt=login and max_age=0",
+        )
+    return None
+
+
+def kept_agent(agent: str) -> str | None:
+    """What is kept of what a browser says of itself; None if it says nothing."""
+    return "".join(filter(str.isprintable, agent)).strip()[:AGENT_MOST] or None
 
 
 def address_key(address: str) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trailwarden.access import ADDRESS_WAIT, LOGIN_WAIT, Person
 from trailwarden.errors import LoginLimited, NotAuthenticated
 from trailwarden.state import passwords, tables
-from trailwarden.state.logins import SecondFactorNeeded
+from trailwarden.state.logins import Attempt, SecondFactorNeeded
 
 ISSUER = "https://login.example.com"
 
@@ -397,12 +397,39 @@ def test_a_lost_device_is_helped(house: House, secret: str) -> None:
     assert isinstance(house.login(), Person)
 
 
+# ---------------------------------------------------------------- by somebody who is signed in
+
+
+def again(house: House, address: str = "192.0.2.99") -> Attempt:
+    return Attempt(face="console", address=address, again=True, now=house.now)
+
+
+def test_who_fails_with_a_login_keeps_nobody_from_confirming(house: House, secret: str) -> None:
+    fail(house, 6, address="198.51.100.1")
+    with pytest.raises(LoginLimited):
+        house.login(attempt=house.attempt("192.0.2.99"))
+    half = house.login(attempt=again(house))
+    assert isinstance(half, SecondFactorNeeded)
+    assert house.state.logins.answer(half.step, house.code(secret), attempt=again(house)).login == JANE
+    with pytest.raises(LoginLimited):
+        house.login(attempt=house.attempt("192.0.2.99"))
+
+
+def test_guesses_at_a_confirmation_wait_too(house: House, jane: Person) -> None:
+    for _ in range(6):
+        with pytest.raises(NotAuthenticated):
+            house.login(JANE, "wrong wrong wrong", attempt=again(house))
+    with pytest.raises(LoginLimited):
+        house.login(attempt=again(house, "192.0.2.98"))
+    assert house.signed_in(), "and keep nobody from signing in"
+
+
 # ---------------------------------------------------------------- OpenID Connect
 
 
 def test_a_linked_subject_signs_in(house: House, jane: Person) -> None:
     house.state.people.link_oidc(JANE, ISSUER, "00u1", by=KEEPER, now=house.now)
-    person = house.state.logins.oidc(ISSUER, "00u1", attempt=house.attempt())
+    person = house.state.logins.oidc(ISSUER, "00u1", auth_time=house.now, attempt=house.attempt())
     assert isinstance(person, Person)
     assert person.login == JANE
     assert house.entries("login.succeeded")[0]["by"] == ["oidc"]
@@ -414,7 +441,7 @@ def test_a_linked_subject_signs_in(house: House, jane: Person) -> None:
 def test_an_unknown_subject_does_not(house: House, jane: Person, issuer: str, subject: str) -> None:
     house.state.people.link_oidc(JANE, ISSUER, "00u1", by=KEEPER, now=house.now)
     with pytest.raises(NotAuthenticated):
-        house.state.logins.oidc(issuer, subject, attempt=house.attempt())
+        house.state.logins.oidc(issuer, subject, auth_time=house.now, attempt=house.attempt())
     assert house.entries("login.failed")[0]["reason"] == "oidc_unknown"
 
 
@@ -423,13 +450,13 @@ def test_a_disabled_person_does_not_come_in_by_the_provider(house: House, jane: 
     house.state.people.link_oidc(JANE, ISSUER, "00u1", by=KEEPER, now=house.now)
     house.state.people.set_disabled(JANE, True, by=KEEPER, now=house.now)
     with pytest.raises(NotAuthenticated):
-        house.state.logins.oidc(ISSUER, "00u1", attempt=house.attempt())
+        house.state.logins.oidc(ISSUER, "00u1", auth_time=house.now, attempt=house.attempt())
 
 
 def test_the_code_is_asked_for_after_the_provider_too(house: House, secret: str) -> None:
     house.state.people.link_oidc(JANE, ISSUER, "00u1", by=KEEPER, now=house.now)
     fail(house, 3)
-    half = house.state.logins.oidc(ISSUER, "00u1", attempt=house.attempt())
+    half = house.state.logins.oidc(ISSUER, "00u1", auth_time=house.now, attempt=house.attempt())
     assert isinstance(half, SecondFactorNeeded)
     with house.state.read() as database:
         failures = database.execute(sa.select(tables.failed_login.c.failures)).scalars().all()

@@ -5,15 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from access_kit import JANE, KEEPER, LIMITS, OMAR, House
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trailwarden.access import Person, WebSession
+from trailwarden.access import AGENT_MOST, KeptSession, Person, WebSession
 from trailwarden.errors import NotAuthenticated, UsageError
 from trailwarden.respond import Approver, Denied, Ledger
 from trailwarden.state import tables
-from trailwarden.state.access import check_csrf, csrf_of
+from trailwarden.state.access import check_csrf, csrf_of, shown_id
 
 
 @pytest.fixture
@@ -22,8 +23,26 @@ def jane(house: House) -> Person:
     return house.add(JANE, "approver", "viewer")
 
 
-def start(house: House, person: Person, replaces: str | None = None) -> tuple[str, WebSession]:
-    return house.state.sessions.start(person, limits=LIMITS, now=house.now, address="192.0.2.1", replaces=replaces)
+def start(house: House, person: Person, replaces: str | None = None, agent: str = "") -> tuple[str, WebSession]:
+    return house.state.sessions.start(
+        person,
+        limits=LIMITS,
+        now=house.now,
+        authenticated_at=house.now,
+        address="192.0.2.1",
+        agent=agent,
+        replaces=replaces,
+    )
+
+
+def renew(house: House, identifier: str, person: Person) -> tuple[str, WebSession]:
+    return house.state.sessions.reauthenticated(
+        identifier, person, limits=LIMITS, authenticated_at=house.now, now=house.now
+    )
+
+
+def listed(house: House, login: str = JANE) -> list[KeptSession]:
+    return list(house.state.sessions.list(login, limits=LIMITS, now=house.now))
 
 
 def find(house: House, identifier: str) -> WebSession:
@@ -115,7 +134,7 @@ def test_it_holds_exactly_as_long_as_it_says(house: House, seconds: list[int]) -
 def test_authenticating_again_renews_that_alone_under_a_new_id(house: House, jane: Person) -> None:
     before, session = start(house, jane)
     house.forward(minutes=20)
-    after, renewed = house.state.sessions.reauthenticated(before, jane, limits=LIMITS, now=house.now)
+    after, renewed = renew(house, before, jane)
     assert after != before
     assert over(house, before)
     assert renewed.authenticated_at == house.now
@@ -128,7 +147,7 @@ def test_authenticating_again_renews_that_alone_under_a_new_id(house: House, jan
 def test_somebody_else_does_not_take_a_session_over_by_authenticating(house: House, jane: Person) -> None:
     identifier, session = start(house, jane)
     with pytest.raises(NotAuthenticated, match="another person"):
-        house.state.sessions.reauthenticated(identifier, house.state.people.get(OMAR), limits=LIMITS, now=house.now)
+        renew(house, identifier, house.state.people.get(OMAR))
     assert find(house, identifier) == session
 
 
@@ -136,7 +155,7 @@ def test_a_session_that_is_over_is_not_renewed(house: House, jane: Person) -> No
     identifier, _ = start(house, jane)
     house.state.sessions.end(identifier, now=house.now)
     with pytest.raises(NotAuthenticated):
-        house.state.sessions.reauthenticated(identifier, jane, limits=LIMITS, now=house.now)
+        renew(house, identifier, jane)
 
 
 ENDS: dict[str, Callable[[House], object]] = {
@@ -177,7 +196,8 @@ def test_a_row_of_a_disabled_person_is_no_session(house: House, jane: Person) ->
 
 def test_a_role_that_is_taken_is_gone_in_the_middle_of_a_session(house: House, jane: Person) -> None:
     identifier, session = start(house, jane)
-    ledger = Ledger(house.state, now=lambda: house.now, approvers=house.state.people.approvers)
+    people = house.state.people
+    ledger = Ledger(house.state, now=lambda: house.now, approvers=people.approvers, people=people.logins)
     house.state.people.set_roles(JANE, ("viewer",), by=KEEPER, now=house.now)
     assert find(house, identifier).session.roles == {"viewer"}
     with pytest.raises(Denied) as caught:
@@ -213,3 +233,99 @@ def test_the_token_of_a_form_is_its_sessions(house: House, jane: Person) -> None
     assert session.csrf == csrf_of(one) != one
     for wrong in ("", csrf_of(other), session.csrf[:-1], session.csrf.upper(), one, "\ud800"):
         assert not check_csrf(one, wrong)
+
+
+# ---------------------------------------------------------------- what is known of when
+
+
+def test_a_session_of_unknown_authentication_decides_nothing(house: House, jane: Person) -> None:
+    identifier, session = house.state.sessions.start(jane, limits=LIMITS, now=house.now)
+    assert session.authenticated_at is None
+    assert find(house, identifier).authenticated_at is None
+    people = house.state.people
+    ledger = Ledger(house.state, now=lambda: house.now, approvers=people.approvers, people=people.logins)
+    with pytest.raises(Denied) as caught:
+        ledger.reject("0" * 12, Approver.from_session(session.session), "no")
+    assert caught.value.code == "stale_session"
+    _, renewed = renew(house, identifier, jane)
+    assert renewed.session.authenticated_at == house.now
+
+
+# ---------------------------------------------------------------- the list
+
+
+def test_the_list_is_of_what_holds_the_last_used_first(house: House, jane: Person) -> None:
+    start(house, jane, agent="curl/8.5")
+    house.forward(minutes=20)
+    phone, _ = start(house, jane, agent="Phone")
+    start(house, house.state.people.get(OMAR))
+    house.forward(minutes=1)
+    laptop, _ = start(house, jane, agent="Laptop")
+    house.forward(minutes=5)
+    find(house, phone)
+    house.forward(minutes=5)
+    assert [(each.agent, each.id) for each in listed(house)] == [
+        ("Phone", shown_id(phone)),
+        ("Laptop", shown_id(laptop)),
+    ], "the first has not been used for half an hour"
+    first = listed(house)[0]
+    assert (first.address, first.last_seen) == ("192.0.2.1", house.now - timedelta(minutes=5))
+    assert first.authenticated_at == first.created_at == house.now - timedelta(minutes=11)
+    assert first.expires == first.last_seen + LIMITS.idle
+
+
+def test_what_the_list_shows_lets_nobody_in(house: House, jane: Person) -> None:
+    identifier, _ = start(house, jane)
+    (shown,) = listed(house)
+    with house.state.read() as database:
+        kept = database.execute(sa.select(tables.web_session.c.id_hash)).scalar_one()
+    assert shown.id not in identifier
+    assert shown.id not in kept
+    assert over(house, shown.id)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("", None), ("  \t", None), ("a\nb\x1b[31m", "ab[31m"), ("x" * 5000, "x" * AGENT_MOST), ("<b>", "<b>")],
+    ids=["nothing", "space", "control characters", "long", "markup"],
+)
+def test_what_a_browser_says_of_itself_is_kept_in_bounds(house: House, jane: Person, said: str, kept: str) -> None:
+    identifier, _ = start(house, jane, agent=said)
+    assert listed(house)[0].agent == kept
+    renew(house, identifier, jane)
+    assert [each.agent for each in listed(house)] == [kept], "and stays with the session under its new id"
+
+
+def test_one_of_the_list_is_ended(house: House, jane: Person) -> None:
+    lost, _ = start(house, jane)
+    own, _ = start(house, jane)
+    house.state.sessions.end_one(JANE, shown_id(lost), by=KEEPER, now=house.now)
+    assert over(house, lost)
+    assert not over(house, own)
+    assert house.entries("session.ended") == [{"login": JANE, "sessions": 1, "reason": "ended from the list"}]
+    with pytest.raises(UsageError, match="no such session"):
+        house.state.sessions.end_one(JANE, shown_id(lost), by=KEEPER, now=house.now)
+
+
+def test_nobody_ends_another_s_by_its_id(house: House, jane: Person) -> None:
+    his, _ = start(house, house.state.people.get(OMAR))
+    for shown in (shown_id(his), his, "", "%", "\ud800"):
+        with pytest.raises(UsageError, match="no such session"):
+            house.state.sessions.end_one(JANE, shown, by=KEEPER, now=house.now)
+    assert not over(house, his)
+    assert house.entries("session.ended") == []
+
+
+def test_all_others_are_ended(house: House, jane: Person) -> None:
+    others = [start(house, jane)[0] for _ in range(3)]
+    own, _ = start(house, jane)
+    his, _ = start(house, house.state.people.get(OMAR))
+    assert house.state.sessions.end_others(own, by=KEEPER, now=house.now) == 3
+    assert all(over(house, each) for each in others)
+    assert not over(house, own)
+    assert not over(house, his)
+    assert house.state.sessions.end_others(own, by=KEEPER, now=house.now) == 0
+    assert house.entries("session.ended") == [{"login": JANE, "sessions": 3, "reason": "signed out elsewhere"}]
+    with pytest.raises(NotAuthenticated):
+        house.state.sessions.end_others(others[0], by=KEEPER, now=house.now)
+    assert not over(house, own), "who was signed out signs nobody out"

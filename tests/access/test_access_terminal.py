@@ -291,6 +291,41 @@ def test_a_token_is_shown_once(house: House, home: Path) -> None:
         app.state.tokens.use(made["secret"], now=app.now())
 
 
+@pytest.mark.parametrize(
+    ("config", "options", "begins"),
+    [
+        ("", [], "http://localhost:8765/"),
+        ('[console]\npublic_url = "https://warden.example.com"\n', [], "https://warden.example.com/"),
+        ("[console]\nbehind_proxy = true\n", ["--public-url", "https://w.example.com/"], "https://w.example.com/"),
+    ],
+    ids=["own", "set", "given"],
+)
+def test_a_link_sets_a_password(house: House, home: Path, config: str, options: list[str], begins: str) -> None:
+    (home / "config.toml").write_text(config)
+    house.add(JANE)
+    shown = run(home, "people", "password-link", JANE, *options)
+    assert shown.exit_code == 0, shown.output
+    assert JANE in shown.stderr
+    link = shown.stdout.strip()
+    assert link.startswith(f"{begins}set-password?token=")
+    with App.open(home) as app:
+        token = link.partition("token=")[2]
+        assert app.state.people.use_password_link(token, "a fresh and long one", now=app.now()).login == JANE
+        made = next(each for each in app.state.audit.newest() if each.kind == "person.password_link_made")
+        assert json.loads(made.actor)["via"] == "command_line"
+        assert token not in "".join(entry.body for entry in app.state.audit.entries())
+
+
+def test_a_link_without_an_address_is_not_made(house: House, home: Path) -> None:
+    (home / "config.toml").write_text("[console]\nbehind_proxy = true\n")
+    house.add(JANE)
+    refused = run(home, "people", "password-link", JANE)
+    assert refused.exit_code == 2
+    assert "--public-url" in refused.stderr
+    assert run(home, "people", "password-link", OMAR, "--public-url", "https://w.example.com").exit_code == 2
+    assert house.entries("person.password_link_made") == []
+
+
 def test_an_app_is_enrolled_at_a_terminal(house: House, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house.add(JANE)
     assert run(home, "people", "totp", JANE).exit_code == 1, "there is none here"

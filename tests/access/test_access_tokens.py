@@ -173,7 +173,8 @@ def test_no_token_decides_even_of_an_approver(house: House, what: str, scopes: t
     call = Call(api="iam:UpdateAccessKey", params=params, region="us-east-1")
     steps = (Step(number=1, call=call, does="makes the key inactive"),)
     plan = Plan(action="disable_user", account="111111111111", targets=(target,), steps=steps, pre_state={"keys": 1})
-    ledger = Ledger(house.state, now=lambda: house.now, approvers=house.state.people.approvers)
+    people = house.state.people
+    ledger = Ledger(house.state, now=lambda: house.now, approvers=people.approvers, people=people.logins)
     by = Actor(kind="person", name=JANE, via="console")
     proposal = ledger.propose(plan, arguments={}, reason="his key leaked", by=by, administrator=False).proposal
     approver = Approver.from_session(use(house, make(house, OMAR, *scopes)).session)

@@ -33,6 +33,7 @@ PAGES: Mapping[str, str] = {
     "/auth-model": "/auth-model",
     "/events/{event_id}": "/events/{event}",
     "/identity": "/identity?who=john%40company.com",
+    "/pins": "/pins",
     "/proposals": "/proposals?all=true",
     "/proposals/new": "/proposals/new?action=disable_user&user=john",
     "/proposals/{identifier}": "/proposals/{proposal}",
@@ -43,6 +44,7 @@ PAGES: Mapping[str, str] = {
     "/roles/changes": "/roles/changes?last=all",
     "/roles/principal": "/roles/principal?arn={principal}",
     "/roles/who-can": "/roles/who-can?action=iam%3ACreateAccessKey",
+    "/saved": "/saved",
     "/search": "/search?user=john%40company.com&last=30d",
     "/sessions": "/sessions?last=30d",
     "/sessions/{session:path}": "/sessions/{key}",
@@ -65,13 +67,18 @@ PAGES: Mapping[str, str] = {
 #: What pages fetch behind the scenes, and what is for programs: an address, and the type of the answer.
 PARTS: Mapping[str, tuple[str, str]] = {
     "/ask/answer": ("/ask/answer?q=Show+root+activity+this+month", "application/x-ndjson"),
+    "/search/counts": ("/search/counts?last=30d", "text/html"),
     "/search/export": ("/search/export?last=30d&format=csv", "text/csv"),
     "/search/rows": ("/search/rows?last=30d&limit=5", "application/json"),
 }
 #: Pages of those who have not signed in.
-DOORS: Mapping[str, str] = {"/first-run": "/first-run?token=of-no-use", "/login": "/login?next=/search"}
+DOORS: Mapping[str, str] = {
+    "/first-run": "/first-run?token=of-no-use",
+    "/login": "/login?next=/search",
+    "/set-password": "/set-password?token=of-no-use",
+}
 #: Steps of a sign-in by a provider, which have tests of their own: here there is none, and they say so.
-PROVIDER = ("/login/oidc", CALLBACK)
+PROVIDER = ("/login/oidc", CALLBACK, "/reauthenticate/oidc")
 
 
 def _rights() -> Mapping[str, str]:
@@ -153,7 +160,7 @@ def test_parts_are_of_their_type(console: Served, address: str, kind: str) -> No
 
 @pytest.mark.parametrize("path", PROVIDER)
 def test_without_a_provider_its_steps_say_so(console: Served, path: str) -> None:
-    with console.client() as client:
+    with console.client(EVERYTHING) as client:
         answer = client.get(path)
     assert answer.status_code == httpx.codes.BAD_REQUEST
     assert "No OpenID Connect provider is set up" in answer.text

@@ -10,6 +10,7 @@ from web_kit import EVERYTHING, Served, Watch, browser_sign_in, violations
 
 from trailwarden.demo.run import Running
 from trailwarden.faces.web.pages.sessions import calls_of, person_of
+from trailwarden.state.tables import web_session
 
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"), (3840, "light")]
 JOHN = "john@company.com"
@@ -117,6 +118,14 @@ def test_nobody_is_said_to_be_nobody(page: Page) -> None:
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
+@pytest.fixture
+def recent(console: Served, signed_in: object) -> None:
+    """The session that the browser tests share was confirmed just now, however long they have been running."""
+    with console.app.state.write() as database:
+        database.execute(web_session.update().values(authenticated_at=console.app.now()))
+
+
+@pytest.mark.usefixtures("recent")
 def test_a_name_is_added_to_the_alias_list_and_taken_off(page: Page, console: Served) -> None:
     page.goto(f"/identity?who={JOHN}")
     page.get_by_text("Add a name").click()
@@ -137,6 +146,7 @@ def test_a_name_is_added_to_the_alias_list_and_taken_off(page: Page, console: Se
     assert console.app.identity_alias_list(JOHN).aliases == ()
 
 
+@pytest.mark.usefixtures("recent")
 def test_a_name_that_is_refused_is_said_with_its_remedy(page: Page, watch_of: dict[Page, Watch]) -> None:
     page.goto(f"/identity?who={JOHN}")
     page.get_by_text("Add a name").click()

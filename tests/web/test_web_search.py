@@ -85,12 +85,6 @@ def test_a_row_opens_its_record_and_leads_on(page: Page, watch_of: dict[Page, Wa
     drawer = page.get_by_role("dialog")
     expect(drawer.get_by_text("The record, as CloudTrail wrote it")).to_be_visible()
     assert violations(page) == []
-    drawer.get_by_role("button", name="Pin", exact=True).click()
-    page.keyboard.press("Escape")
-    expect(page.locator("[data-pin-count]")).to_have_text("1")
-    page.get_by_role("button", name="Pinned").click()
-    assert violations(page) == []
-    page.get_by_role("dialog").get_by_role("link").click()
     page.locator(".pivot", has_text="this key").click()
     expect(page).to_have_url(re.compile(r"/search\?access_key=\w+&last=all$"))
     assert watch_of[page].complaints == []
@@ -194,18 +188,6 @@ def test_live_tail_puts_new_events_on_top(page: Page) -> None:
     expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "false")
 
 
-def test_searches_are_saved(page: Page) -> None:
-    page.goto("/search?ip=185.220.101.1&last=all")
-    page.locator("summary", has_text="Saved").click()
-    page.get_by_role("button", name="Save this search").click()
-    page.get_by_label("Name").fill("The exit node")
-    page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    page.goto("/search")
-    page.locator("summary", has_text="Saved").click()
-    page.get_by_role("link", name="The exit node").click()
-    expect(page).to_have_url(re.compile("ip=185.220.101.1"))
-
-
 def test_all_filters_are_in_a_form(page: Page) -> None:
     page.goto("/search?last=all&user=john@company.com&user=jane@company.com")
     page.get_by_role("button", name="All filters").click()
@@ -258,10 +240,63 @@ def test_one_question_is_one_entry_of_the_audit_chain(console: Served) -> None:
     def asked() -> int:
         return sum(1 for entry in console.app.state.audit.entries() if entry.kind == "question")
 
+    before = asked()
     with console.client(EVERYTHING) as client:
-        before = asked()
-        first = client.get("/search", params={"last": "all"})
-        rows = client.get("/search/rows", params={"last": "all", "limit": "10"}).json()
-        client.get("/search/rows", params={"last": "all", "limit": "10", "cursor": rows["next"]})
-    assert first.status_code == 200
-    assert asked() == before + 1
+        first = client.get("/search", params={"last": "30d"})
+        client.get("/search/counts", params={"last": "30d"})
+        rows = client.get("/search/rows", params={"last": "30d", "limit": "10"}).json()
+        client.get("/search/rows", params={"last": "30d", "limit": "10", "cursor": rows["next"]})
+        assert first.status_code == 200
+        assert asked() == before + 1
+        # What is no piece of that question is one of its own, whichever address it is asked at.
+        for number, (path, query) in enumerate(
+            (
+                ("/search/rows", {"last": "all"}),
+                ("/search/counts", {"last": "all", "user": "john@company.com"}),
+                ("/search/rows", {"last": "30d", "user": "john@company.com"}),
+                ("/search/rows", {"from": "2026-01-01", "to": "2026-01-31", "user": "john@company.com"}),
+                ("/search/rows", {"from": "2025-01-01", "to": "2025-01-31", "user": "john@company.com"}),
+            ),
+            start=2,
+        ):
+            assert client.get(path, params=query).status_code == 200
+            assert asked() == before + number
+    with console.client(EVERYTHING) as another:
+        another.get("/search/rows", params={"from": "2025-01-01", "to": "2025-01-31", "user": "john@company.com"})
+    assert asked() == before + 7
+
+
+def test_events_are_there_before_they_are_counted(page: Page, console: Served) -> None:
+    waiting: list[Route] = []
+    page.route("**/search/counts*", lambda route: waiting.append(route))  # noqa: PLW0108 - named by the browser's driver
+    page.goto("/search?last=30d")
+    expect(page.locator(".vt-row").first).to_be_visible()
+    expect(page.locator("#overview")).to_have_attribute("aria-busy", "true")
+    expect(page.locator("[data-loaded]")).to_have_text("1,000 loaded")
+    assert violations(page) == []
+    waiting[0].continue_()
+    expect(page.locator(".u-over")).to_be_visible()
+    total = page.locator(".figure b").first.inner_text()
+    expect(page.locator("[data-loaded]")).to_have_text(f"1,000 of {total} loaded")
+    expect(page.locator(".facet a.choice").first).to_be_visible()
+
+
+def test_a_count_that_fails_is_said_and_the_events_stay(page: Page, watch_of: dict[Page, Watch]) -> None:
+    page.route("**/search/counts*", lambda route: route.fulfill(status=503, body="", content_type="text/html"))
+    page.goto("/search?last=30d")
+    expect(page.locator("#overview [role=alert]")).to_contain_text("could not be counted")
+    expect(page.locator(".vt-row").first).to_be_visible()
+    page.unroute("**/search/counts*")
+    page.locator("#overview").get_by_role("button", name="Try again").click()
+    expect(page.locator(".u-over")).to_be_visible()
+    watch_of[page].expect_status(503)
+
+
+def test_without_scripts_the_counts_are_a_link_away(console: Served) -> None:
+    with console.client(EVERYTHING) as client:
+        page = client.get("/search?last=30d").text
+        whole = client.get("/search?last=30d&counts=true").text
+    assert 'href="/search?last=30d&amp;counts=true"' in page
+    assert "data-histogram" not in page
+    assert "data-histogram" in whole
+    assert 'class="facet"' in whole

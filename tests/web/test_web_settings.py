@@ -12,13 +12,16 @@ import httpx
 import pyotp
 import pytest
 from decisions_kit import ADMIN, APPROVER, EVERYTHING, RESPONDER, VIEWER, Clock, csrf
-from web_kit import PASSWORD, Served, add_people, serving, sign_in
+from web_kit import PASSWORD, Served, add_people, form_token, serving, sign_in
 
+from trailwarden.access import SessionLimits
 from trailwarden.app import App
 from trailwarden.faces.web.pages.settings import values_of
+from trailwarden.faces.web.pages.settings_account import device
 from trailwarden.model.proposal import Actor
 from trailwarden.settings import Settings
 from trailwarden.state.logins import Attempt, SecondFactorNeeded
+from trailwarden.state.tables import webauthn_credential
 
 SETUP = Actor(kind="person", name="setup", via="command_line")
 ANOTHER = "a better horse of four words"
@@ -71,7 +74,10 @@ CHANGES = {
     "/settings/people/sign-out": {"login": APPROVER},
     "/settings/people/link": {"login": APPROVER, "oidc_subject": "1"},
     "/settings/people/password": {"login": APPROVER, "new": ANOTHER},
+    "/settings/people/password-link": {"login": APPROVER},
     "/settings/people/totp/remove": {"login": APPROVER},
+    "/settings/people/passkeys/remove": {"login": APPROVER, "id": "a-key"},
+    "/settings/people/sessions/end": {"login": APPROVER, "id": "0123456789abcdef"},
     "/settings/people/remove": {"login": APPROVER, "typed": APPROVER},
     "/settings/data/expire": {"days": 1, "typed": "remove"},
 }
@@ -188,6 +194,105 @@ def test_signing_out_everywhere_ends_this_session_too(served: Served) -> None:
         assert other.get("/settings/account").status_code == 200
 
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+)
+SAFARI = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1"
+    " Mobile/15E148 Safari/604.1"
+)
+
+
+@pytest.mark.parametrize(
+    ("agent", "short"),
+    [
+        (FIREFOX, "Firefox on Linux"),
+        (CHROME, "Chrome on Windows"),
+        (f"{CHROME} Edg/131.0.0.0", "Edge on Windows"),
+        (SAFARI, "Safari on iPhone"),
+        ("Firefox/1.0", "Firefox"),
+        ("python-httpx/0.28.1", "python-httpx/0.28.1"),
+        ("<script>alert(1)</script>" + "x" * 100, "<script>alert(1)</script>" + "x" * 35),
+        (None, "Unnamed browser"),
+    ],
+    ids=["firefox", "chrome", "edge", "safari", "no system", "program", "hostile", "nothing"],
+)
+def test_a_browser_is_named_in_short(agent: str | None, short: str) -> None:
+    assert device(agent) == short
+
+
+def ids(client: httpx.Client, path: str = "/settings/account") -> list[str]:
+    return [each["id"] for each in client.get(f"{path}?format=json").json()["sessions"]]
+
+
+def test_one_s_sessions_are_listed_and_one_is_ended(served: Served, clock: Clock) -> None:
+    with served.client(VIEWER) as elsewhere, served.client() as client:
+        clock.ahead = timedelta(minutes=2)
+        client.headers["User-Agent"] = FIREFOX
+        sign_in(client, VIEWER)
+        shown = client.get("/settings/account?format=json").json()["sessions"]
+        assert [each["agent"] for each in shown] == [FIREFOX, elsewhere.headers["User-Agent"]]
+        assert [each["address"] for each in shown] == ["127.0.0.1"] * 2
+        page = client.get("/settings/account").text
+        assert "Firefox on Linux" in page
+        assert page.count(">this one<") == 1
+        own, other = (each["id"] for each in shown)
+        assert f'value="{own}"' not in page, "this one is ended by signing out"
+        assert all(client.cookies["trailwarden"] not in text for text in (page, str(shown)))
+        assert send(client, "/settings/account/sessions/end", id=other).headers["location"].endswith("session-ended")
+        assert elsewhere.get("/ui").status_code == 303
+        assert ids(client) == [own]
+        again = send(client, "/settings/account/sessions/end", id=other)
+        assert again.status_code == 400
+        assert "There is no such session" in again.text
+
+
+def test_ending_the_session_that_asks_signs_out(served: Served) -> None:
+    with served.client(VIEWER) as client:
+        (own,) = ids(client)
+        answer = send(client, "/settings/account/sessions/end", id=own)
+        assert answer.headers["location"] == "/login"
+        assert client.get("/ui").status_code == 303
+
+
+def test_all_other_sessions_are_ended(served: Served) -> None:
+    with served.client(VIEWER) as client, served.client(VIEWER) as elsewhere, served.client(ADMIN) as other:
+        assert "End all others" in client.get("/settings/account").text
+        answer = send(client, "/settings/account/sessions/end-others")
+        assert answer.headers["location"] == "/settings/account?said=others-ended"
+        assert elsewhere.get("/ui").status_code == 303
+        assert other.get("/ui").status_code == client.get("/ui").status_code == 200
+        assert "End all others" not in client.get("/settings/account").text
+
+
+def test_nobody_ends_a_session_of_another_s(served: Served) -> None:
+    with served.client(VIEWER) as client, served.client(APPROVER) as other:
+        (theirs,) = ids(other)
+        assert send(client, "/settings/account/sessions/end", id=theirs).status_code == 400
+        assert other.get("/ui").status_code == 200
+
+
+def test_what_a_browser_says_of_itself_is_escaped(served: Served) -> None:
+    with served.client(ADMIN) as admin, served.client() as client:
+        client.headers["User-Agent"] = '"><script>alert(1)</script>'
+        sign_in(client, VIEWER)
+        for page in (client.get("/settings/account"), admin.get(f"/settings/people/{VIEWER}")):
+            assert page.status_code == 200
+            assert "<script>alert" not in page.text
+            assert "&lt;script&gt;alert" in page.text
+
+
+def test_a_change_that_ends_the_sessions_makes_none_recent(served: Served, clock: Clock) -> None:
+    """The session that goes on is as old as the one before: nobody stays recent by changing the password again."""
+    with served.client(VIEWER) as client:
+        clock.ahead = timedelta(minutes=14)
+        assert send(client, "/settings/account/password", new=ANOTHER, again=ANOTHER).status_code == 303
+        assert client.get("/settings/account/totp").status_code == 200
+        clock.ahead = timedelta(minutes=16)
+        assert client.get("/settings/account/totp").status_code == 303
+
+
 def test_nobody_removes_another_s_key(served: Served) -> None:
     with served.client(VIEWER) as client:
         answer = send(client, "/settings/account/passkeys/remove", id="somebody-else-s")
@@ -228,6 +333,148 @@ def test_somebody_disabled_is_out_at_once_until_enabled(served: Served) -> None:
         assert not signs_in(served, VIEWER, PASSWORD)
         send(client, "/settings/people/enable", login=VIEWER)
         assert signs_in(served, VIEWER, PASSWORD)
+
+
+def link_of(client: httpx.Client, login: str = VIEWER) -> str:
+    """The path of a link that an admin makes."""
+    made = send(client, "/settings/people/password-link", login=login)
+    found = re.search(r"<code class=\"code secret\">(http://[^<]+)</code>", made.text)
+    assert found is not None
+    return found[1]
+
+
+def set_by(client: httpx.Client, link: str, new: str = ANOTHER, again: str | None = None) -> httpx.Response:
+    token = link.partition("token=")[2]
+    data = {"token": token, "password": new, "again": new if again is None else again, "csrf": form_token(client)}
+    return client.post("/set-password", data=data)
+
+
+def test_a_link_is_shown_once_and_sets_the_password_once(served: Served) -> None:
+    with served.client(ADMIN) as admin, served.client(VIEWER) as before, served.client() as client:
+        link = link_of(admin)
+        assert link.startswith(f"{served.origin}/set-password?token=")
+        page = admin.get(f"/settings/people/{VIEWER}").text
+        assert link.partition("token=")[2] not in page
+        assert "A link is out" in page
+        form = client.get(link)
+        assert (form.status_code, form.headers["referrer-policy"]) == (200, "same-origin")
+        assert VIEWER in form.text
+        assert "two passwords differ" in set_by(client, link, again="something else").text
+        assert "at least 12 characters" in set_by(client, link, "short").text.lower()
+        answer = set_by(client, link)
+        assert answer.headers["location"] == "/login?said=password"
+        assert "The password is set" in client.get(answer.headers["location"]).text
+        assert client.get("/ui").status_code == before.get("/ui").status_code == 303, "it signs nobody in"
+        assert "This link does not hold" in client.get(link).text
+        assert 'type="password"' not in client.get(link).text
+        assert set_by(client, link, "yet another good one").status_code == 401
+        assert "A link is out" not in admin.get(f"/settings/people/{VIEWER}").text
+    assert signs_in(served, VIEWER, ANOTHER)
+    entries = served.app.audit_list(limit=1000).entries
+    made = next(each for each in entries if each.kind == "person.password_link_made")
+    assert (made.actor.name, made.actor.via, made.body["login"]) == (ADMIN, "console", VIEWER)
+    assert link.partition("token=")[2] not in json.dumps([str(each.body) for each in entries])
+
+
+def test_a_link_gets_past_no_second_factor(served: Served) -> None:
+    people, now = served.app.state.people, served.app.now()
+    secret = people.new_totp(VIEWER).secret
+    people.set_totp(VIEWER, secret, pyotp.TOTP(secret).at(now), by=SETUP, now=now)
+    with served.client(ADMIN) as admin, served.client() as client:
+        link = link_of(admin)
+        client.get(link)
+        assert set_by(client, link).status_code == 303
+        assert "One more step" in sign_in(client, VIEWER, ANOTHER).text
+        assert client.get("/ui").status_code == 303
+
+
+def test_a_link_s_form_comes_from_its_page(served: Served) -> None:
+    with served.client(ADMIN) as admin, served.client() as client, served.client() as elsewhere:
+        link = link_of(admin)
+        client.get(link)
+        token = form_token(client)
+        data = {"token": link.partition("token=")[2], "password": ANOTHER, "again": ANOTHER}
+        assert client.post("/set-password", data=data).status_code == 403
+        assert elsewhere.post("/set-password", data=data | {"csrf": token}).status_code == 403
+    assert signs_in(served, VIEWER, PASSWORD)
+
+
+def test_somebody_disabled_gets_no_link(served: Served) -> None:
+    with served.client(ADMIN) as client:
+        send(client, "/settings/people/disable", login=VIEWER)
+        assert "/settings/people/password-link" not in client.get(f"/settings/people/{VIEWER}").text
+        answer = send(client, "/settings/people/password-link", login=VIEWER)
+    assert answer.status_code == 400
+    assert "enable them first" in answer.text.lower()
+
+
+def test_an_admin_ends_one_session_of_somebody(served: Served) -> None:
+    with served.client(ADMIN) as client, served.client(VIEWER) as one, served.client(VIEWER) as other:
+        page = f"/settings/people/{VIEWER}"
+        newest, oldest = ids(client, page)
+        assert newest in client.get(page).text
+        assert send(client, "/settings/people/sessions/end", login=VIEWER, id=newest).headers["location"] == page
+        assert sorted((one.get("/ui").status_code, other.get("/ui").status_code)) == [200, 303]
+        again = send(client, "/settings/people/sessions/end", login=VIEWER, id=newest)
+        assert again.status_code == 400
+        assert "There is no such session" in again.text
+        assert send(client, "/settings/people/sessions/end", login=APPROVER, id=oldest).status_code == 400
+        assert ids(client, page) == [oldest]
+    entry = next(each for each in served.app.audit_list(kind=("session.ended",)).entries)
+    assert (entry.actor.name, entry.body["login"], entry.body["sessions"]) == (ADMIN, VIEWER, 1)
+
+
+def test_an_admin_removes_a_lost_key_and_a_lost_app(served: Served) -> None:
+    app = served.app
+    key = {
+        "id": "a-lost-key", "person_id": app.state.people.get(VIEWER).id, "public_key": b"x", "sign_count": 0,
+        "label": "Lost <key>", "created_at": app.now(),
+    }  # fmt: skip
+    secret = app.state.people.new_totp(VIEWER).secret
+    app.state.people.set_totp(VIEWER, secret, pyotp.TOTP(secret).at(app.now()), by=SETUP, now=app.now())
+    page = f"/settings/people/{VIEWER}"
+    with served.client(ADMIN) as client, served.client(VIEWER) as viewer:
+        session, _ = app.state.sessions.start(app.state.people.get(VIEWER), limits=SessionLimits(), now=app.now())
+        viewer.cookies.set("trailwarden", session, domain="127.0.0.1", path="/")
+        with app.state.write() as database:
+            database.execute(webauthn_credential.insert().values(**key))
+        assert "Lost &lt;key&gt;" in client.get(page).text
+        assert viewer.get("/ui").status_code == 200
+        refused = send(client, "/settings/people/passkeys/remove", login=APPROVER, id="a-lost-key")
+        assert refused.status_code == 400, "it is somebody else's"
+        answer = send(client, "/settings/people/passkeys/remove", login=VIEWER, id="a-lost-key")
+        assert answer.headers["location"] == page
+        assert viewer.get("/ui").status_code == 303
+        assert not app.state.authenticators.list(VIEWER)
+        assert app.state.people.get(VIEWER).totp
+        assert send(client, "/settings/people/totp/remove", login=VIEWER).status_code == 303
+        assert "Second factors" not in client.get(page).text
+    assert signs_in(served, VIEWER, PASSWORD)
+    entry = next(each for each in app.audit_list(kind=("person.webauthn_removed",)).entries)
+    assert (entry.actor.name, entry.body["login"], entry.body["id"]) == (ADMIN, VIEWER, "a-lost-key")
+
+
+ALIAS = {"who": "john", "person": "john", "name": "j-smith", "kind": "iam_user_name", "reason": "HR list"}
+
+
+@pytest.mark.parametrize("path", ["/identity/aliases/add", "/identity/aliases/remove"])
+def test_the_alias_list_takes_a_recent_login(served: Served, clock: Clock, path: str) -> None:
+    app = served.app
+    if path.endswith("remove"):
+        app.identity_alias_add("john", "j-smith", kind="iam_user_name", reason="HR list")
+    before = app.identity_alias_list().aliases
+    with served.client(ADMIN) as client:
+        token = csrf(client)
+        clock.ahead = timedelta(minutes=16)
+        plain = client.post(path, data=ALIAS | {"csrf": token})
+        assert plain.headers["location"] == "/reauthenticate?next=%2Fidentity%3Fwho%3Djohn"
+        by_script = client.post(path, data=ALIAS | {"csrf": token}, headers={"HX-Request": "true"})
+        assert by_script.headers["HX-Redirect"] == plain.headers["location"]
+        assert app.identity_alias_list().aliases == before
+        again = client.post("/reauthenticate", data={"password": PASSWORD, "csrf": token})
+        assert again.status_code == 303
+        assert client.post(path, data=ALIAS | {"csrf": csrf(client)}).headers["location"] == "/identity?who=john"
+    assert len(app.identity_alias_list().aliases) == (0 if before else 1)
 
 
 def test_removing_takes_the_login_typed(served: Served) -> None:

@@ -27,6 +27,7 @@ PAGES = (
     "/settings/rules",
     "/settings/data",
 )
+NEW_PASSWORD = "a better horse of four words"
 WIDE, NARROW = (1280, "light"), (390, "dark")
 
 
@@ -244,7 +245,7 @@ def test_without_connections_pages_say_what_to_do(alone: Served) -> None:
         made = client.post("/settings/aws/role", data=named)
         assert "arn:aws:iam::111111111111:role/Server" in made.text
         assert "There is no document yet" not in made.text
-        assert client.get("/settings/crowdstrike/test").status_code == 500
+        assert client.get("/settings/crowdstrike/test").status_code == 503
     with alone.client(VIEWER) as client:
         assert "An admin connects accounts" in client.get("/settings/aws").text
         assert "No tenant is connected" in client.get("/settings/crowdstrike").text
@@ -261,7 +262,7 @@ def test_a_key_is_registered_asked_for_and_removed(alone: Served, browser: Brows
     page.goto("/settings/account")
     page.fill("#key-label", "Blue key")
     page.get_by_role("button", name="Register").click()
-    expect(page.locator(".keys-list")).to_contain_text("Blue key")
+    expect(page.locator(".keys-list", has_text="Blue key")).to_be_visible()
     assert violations(page) == []
     assert [each.label for each in alone.app.state.authenticators.list(VIEWER)] == ["Blue key"]
 
@@ -280,3 +281,67 @@ def test_a_key_is_registered_asked_for_and_removed(alone: Served, browser: Brows
     assert watch.complaints == []
     with alone.client() as client:
         assert sign_in(client, VIEWER).status_code == 303
+
+
+# ── people, and their sessions ───────────────────────────────────────────
+
+
+@pytest.mark.parametrize("look", [WIDE, NARROW], ids=["wide-light", "narrow-dark"])
+def test_a_link_leads_from_an_admin_to_a_password(alone: Served, browser: Browser, look: tuple[int, str]) -> None:
+    width, scheme = look
+    admin, viewer = (
+        browser.new_context(base_url=alone.origin, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        for _ in range(2)
+    )
+    watches = Watch(admin), Watch(viewer)
+    page, door = admin.new_page(), viewer.new_page()
+    browser_sign_in(page, alone.origin, ADMIN)
+    browser_sign_in(door, alone.origin, VIEWER)
+    for each in (page, door):
+        each.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"/settings/people/{VIEWER}")
+    expect(page.locator(".keys-list li")).to_have_count(1)
+    page.get_by_role("button", name="Make a link").click()
+    link = page.locator(".secret").inner_text()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+
+    sent: list[str] = []
+    viewer.on("request", lambda request: sent.append(f"{request.url} {request.headers.get('referer', '')}"))
+    door.goto(link)
+    assert violations(door) == []
+    door.get_by_label("New password").fill(NEW_PASSWORD)
+    door.get_by_label("The same again").fill(NEW_PASSWORD)
+    door.get_by_role("button", name="Set the password").click()
+    expect(door.get_by_text("The password is set. Sign in with it.")).to_be_visible()
+    assert violations(door) == []
+    assert all(each.startswith(alone.origin) for each in sent), "the link is told to nobody else"
+    door.fill("#login", VIEWER)
+    door.fill("#password", NEW_PASSWORD)
+    door.click("button[type=submit]")
+    expect(door).to_have_url(f"{alone.origin}/")
+    for context in (admin, viewer):
+        context.close()
+    assert [each.complaints for each in watches] == [[], []]
+
+
+def test_a_session_is_ended_from_the_list(alone: Served, browser: Browser) -> None:
+    contexts = [browser.new_context(base_url=alone.origin) for _ in range(2)]
+    watch = Watch(contexts[0])
+    page, elsewhere = (each.new_page() for each in contexts)
+    browser_sign_in(elsewhere, alone.origin, VIEWER)
+    browser_sign_in(page, alone.origin, VIEWER)
+    page.goto("/settings/account")
+    rows = page.locator(".keys-list li")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="this one").get_by_role("button")).to_have_count(0)
+    expect(rows.first).to_contain_text("on Linux")
+    assert violations(page) == []
+    page.get_by_role("button", name=re.compile("^End the session of .* on Linux since")).click()
+    expect(page.get_by_text("The session has ended.")).to_be_visible()
+    expect(page.locator(".keys-list li")).to_have_count(1)
+    elsewhere.goto("/settings/account")
+    expect(elsewhere.get_by_role("heading", name="Sign in")).to_be_visible()
+    for context in contexts:
+        context.close()
+    assert watch.complaints == []

@@ -113,7 +113,8 @@ class Watch:
 
     def expect_status(self, status: int) -> None:
         """Forgive that a page answered with a status that the test asked for."""
-        self.complaints = [each for each in self.complaints if f"status of {status}" not in each]
+        said = (f"status of {status}", f"Error Code {status}")  # the browser's words, and htmx's
+        self.complaints = [each for each in self.complaints if not any(words in each for words in said)]
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

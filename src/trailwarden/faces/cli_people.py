@@ -155,6 +155,32 @@ def password(login: str, stdin: bool) -> None:
         click.echo(f"{person.login} signs in with this password from now on; sessions that there were have ended.")
 
 
+@click.command("password-link")
+@click.argument("login", metavar="LOGIN")
+@click.option("--public-url", metavar="URL", help="Address of the console, if config.toml does not say it")
+def password_link(login: str, public_url: str | None) -> None:
+    """Make a link by which a person sets their password.
+
+    It is good once, for a day, and signs nobody in; another link for them makes it void. It ends their
+    sessions.
+    """
+    import msgspec  # noqa: PLC0415
+
+    from .serve import listening  # noqa: PLC0415
+
+    with opened() as app:
+        console = app.settings.console
+        if public_url is not None:
+            console = msgspec.structs.replace(console, public_url=public_url)
+        base_url = listening(console).origins[0]
+        made = app.state.people.password_link(login, by=terminal_actor(app), now=app.now())
+        until = made.expires.astimezone(app.zone)
+        click.echo(
+            f"Give this to {made.login}: it sets their password, once, until {until:%Y-%m-%d %H:%M %Z}.", err=True
+        )
+        click.echo(made.address(base_url))
+
+
 @click.command()
 @click.argument("login", metavar="LOGIN")
 @click.option("--remove", is_flag=True, help="Ask for no code any more, as when the device is lost")
@@ -201,4 +227,5 @@ def _confirm(app: "Installation", person: Person, enrolment: "TotpEnrolment") ->
 def add_commands(people: ToolGroup) -> None:
     """Add the commands that ask for passwords and codes to the group ``people``."""
     people.add_command(password)
+    people.add_command(password_link)
     people.add_command(totp)

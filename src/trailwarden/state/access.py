@@ -6,7 +6,7 @@ whoever is disabled, or loses a role, loses it in every session and token at onc
 
 import hmac
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -16,12 +16,14 @@ from ..access import (
     TOKEN_MOST_DAYS,
     TOKEN_PREFIX,
     ApiToken,
+    KeptSession,
     Person,
     SessionLimits,
     TokenUse,
     WebSession,
     check_name,
     check_scopes,
+    kept_agent,
 )
 from ..errors import NotAuthenticated, UsageError
 from ..model.proposal import Actor
@@ -50,11 +52,16 @@ class SessionStore:
         *,
         limits: SessionLimits,
         now: datetime,
+        authenticated_at: datetime | None = None,
         address: str | None = None,
+        agent: str = "",
         replaces: str | None = None,
     ) -> tuple[str, WebSession]:
-        """A new session of somebody who just authenticated, and its id for the cookie. An id that the browser came
-        with is never taken over; the session that it was of, ``replaces``, ends.
+        """A new session of somebody who signed in, and its id for the cookie. An id that the browser came with is
+        never taken over; the session that it was of, ``replaces``, ends.
+
+        ``authenticated_at`` is when they showed who they are; where that is not known, they have to show it again
+        before they decide. ``agent`` is what the browser says of itself.
 
         Raises:
             NotAuthenticated: the person is not there any more, or disabled.
@@ -63,7 +70,8 @@ class SessionStore:
             if replaces is not None:
                 self._end(database, replaces, "signed in again", now)
             self._sweep(database, limits, now)
-            return self._begin(database, person, limits=limits, created_at=now, address=address, now=now)
+            values = {"created_at": now, "authenticated_at": authenticated_at, "address": address}
+            return self._begin(database, person, {**values, "agent": kept_agent(agent)}, limits=limits, now=now)
 
     def find(self, identifier: str, *, limits: SessionLimits, now: datetime) -> WebSession:
         """The session of that id, which it keeps alive.
@@ -89,9 +97,15 @@ class SessionStore:
         return _session(identifier, row, person, limits, seen)
 
     def reauthenticated(
-        self, identifier: str, person: Person, *, limits: SessionLimits, now: datetime
+        self,
+        identifier: str,
+        person: Person,
+        *,
+        limits: SessionLimits,
+        authenticated_at: datetime | None,
+        now: datetime,
     ) -> tuple[str, WebSession]:
-        """The session, under a new id, of a person who has just authenticated again; it lasts no longer for that.
+        """The session, under a new id, of a person who has authenticated again; it lasts no longer for that.
 
         Raises:
             NotAuthenticated: there is no such session, or it is somebody else's.
@@ -104,8 +118,52 @@ class SessionStore:
             here = web_session.c.id_hash == hashed(identifier)
             if row is None or not database.execute(web_session.delete().where(here)).rowcount:
                 raise _signed_out()
-            address: str | None = row["address"]
-            return self._begin(database, person, limits=limits, created_at=session.created_at, address=address, now=now)
+            values = {name: row[name] for name in ("created_at", "address", "agent")}
+            values["authenticated_at"] = authenticated_at
+            return self._begin(database, person, values, limits=limits, now=now)
+
+    def list(self, login: str, *, limits: SessionLimits, now: datetime) -> Sequence[KeptSession]:
+        """A person's sessions that have not ended, the last used first.
+
+        Raises:
+            UsageError: no such person.
+        """
+        with self._read() as database:
+            mine = _SESSIONS.where(web_session.c.person_id == found(database, login)["id"])
+            last_used = (web_session.c.last_seen.desc(), web_session.c.created_at.desc(), web_session.c.id_hash)
+            rows = database.execute(mine.order_by(*last_used)).mappings().all()
+        return tuple(_kept(row, limits) for row in rows if not _over(row, limits, now))
+
+    def end_one(self, login: str, shown: str, *, by: Actor, now: datetime) -> None:
+        """End one of a person's sessions, by the id that :meth:`list` shows.
+
+        Raises:
+            UsageError: no such person, or they have no such session.
+        """
+        with self._write() as database:
+            mine = _SESSIONS.where(web_session.c.person_id == found(database, login)["id"])
+            row = next((each for each in database.execute(mine).mappings() if _shown(each["id_hash"]) == shown), None)
+            if row is None or not self._end_row(database, row, "ended from the list", now, by=by):
+                raise UsageError(
+                    "there is no such session", remedy="it has ended already; the list shows those there are"
+                )
+
+    def end_others(self, identifier: str, *, by: Actor, now: datetime) -> int:
+        """End every session of a person but the one of that cookie's id; gives how many.
+
+        Raises:
+            NotAuthenticated: that one has ended.
+        """
+        with self._write() as database:
+            own = _row(database, hashed(identifier))
+            if own is None:
+                raise _signed_out()
+            others = sa.and_(web_session.c.person_id == own["person_id"], web_session.c.id_hash != own["id_hash"])
+            ended = database.execute(web_session.delete().where(others)).rowcount
+            if ended:
+                body = {"login": own["login"], "sessions": ended, "reason": "signed out elsewhere"}
+                self._audit.append(database, at=now, actor=by, kind="session.ended", body=body)
+        return ended
 
     def end(self, identifier: str, *, now: datetime) -> None:
         """Sign out; nothing happens if the session is over already."""
@@ -125,25 +183,17 @@ class SessionStore:
         self,
         database: sa.Connection,
         person: Person,
+        values: Mapping[str, datetime | str | None],
         *,
         limits: SessionLimits,
-        created_at: datetime,
-        address: str | None,
         now: datetime,
     ) -> tuple[str, WebSession]:
         identifier = secrets.token_urlsafe(32)
         enabled = sa.select(people.c.id).where(people.c.id == person.id, ~people.c.disabled)
         if database.execute(enabled).first() is None:
             raise _signed_out()
-        values = {
-            "id_hash": hashed(identifier),
-            "person_id": person.id,
-            "created_at": created_at,
-            "authenticated_at": now,
-            "last_seen": now,
-            "address": address,
-        }
-        database.execute(web_session.insert().values(**values))
+        fresh = {"id_hash": hashed(identifier), "person_id": person.id, "last_seen": now}
+        database.execute(web_session.insert().values(**values, **fresh))
         row = _row(database, hashed(identifier))
         assert row is not None
         return identifier, _session(identifier, row, _person(database, person.id), limits, now)
@@ -153,12 +203,15 @@ class SessionStore:
         if row is not None:
             self._end_row(database, row, reason, now)
 
-    def _end_row(self, database: sa.Connection, row: sa.RowMapping, reason: str, now: datetime) -> None:
+    def _end_row(
+        self, database: sa.Connection, row: sa.RowMapping, reason: str, now: datetime, *, by: Actor | None = None
+    ) -> bool:
         if not database.execute(web_session.delete().where(web_session.c.id_hash == row["id_hash"])).rowcount:
-            return  # another worker was faster, and has said so
-        actor = Actor(kind="person", name=row["login"], via="console")
+            return False  # another worker was faster, and has said so
+        actor = by or Actor(kind="person", name=row["login"], via="console")
         body = {"login": row["login"], "sessions": 1, "reason": reason}
         self._audit.append(database, at=now, actor=actor, kind="session.ended", body=body)
+        return True
 
     def _sweep(self, database: sa.Connection, limits: SessionLimits, now: datetime) -> None:
         """End what nobody came back to."""
@@ -282,6 +335,11 @@ def csrf_of(identifier: str) -> str:
     return hmac.digest(identifier.encode(), b"trailwarden csrf", "sha256").hex()
 
 
+def shown_id(identifier: str) -> str:
+    """What names the session of that cookie's id in :meth:`SessionStore.list`."""
+    return _shown(hashed(identifier))
+
+
 def check_csrf(identifier: str, given: str) -> bool:
     """Whether a form carries what this session's forms do."""
     return hmac.compare_digest(csrf_of(identifier).encode(), given.encode("utf-8", "surrogatepass"))
@@ -308,15 +366,25 @@ def _over(row: sa.RowMapping, limits: SessionLimits, now: datetime) -> bool:
 def _session(
     identifier: str, row: sa.RowMapping, person: Person, limits: SessionLimits, last_seen: datetime
 ) -> WebSession:
-    created_at: datetime = row["created_at"]
     return WebSession(
         person=person,
-        created_at=created_at,
+        created_at=row["created_at"],
         authenticated_at=row["authenticated_at"],
         last_seen=last_seen,
-        expires=min(last_seen + limits.idle, created_at + limits.absolute),
+        expires=min(last_seen + limits.idle, row["created_at"] + limits.absolute),
         csrf=csrf_of(identifier),
     )
+
+
+def _kept(row: sa.RowMapping, limits: SessionLimits) -> KeptSession:
+    names = ("created_at", "authenticated_at", "last_seen", "address", "agent")
+    expires = min(row["last_seen"] + limits.idle, row["created_at"] + limits.absolute)
+    return KeptSession(id=_shown(row["id_hash"]), expires=expires, **{name: row[name] for name in names})
+
+
+def _shown(id_hash: str) -> str:
+    """Of what is kept, again a hash: pages and logs show it, and it finds no row by itself."""
+    return hashed(id_hash)[:16]
 
 
 def _token(row: sa.RowMapping) -> ApiToken:

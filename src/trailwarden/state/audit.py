@@ -39,6 +39,8 @@ GENESIS = "0" * 64
 _ADVISORY_LOCK = 7_234_881_905_312
 _KIND = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)*")
 _BATCH = 1000
+#: The largest number of an entry that a database can hold.
+_MOST = 2**63 - 1
 _PREFIX = "ed25519:"
 _SHOWN = [table.c[name] for name in ("seq", "at", "actor", "kind", "body", "prev", "hash")]
 
@@ -103,7 +105,7 @@ class AuditChain:
         """The entries from the last one backwards, or from the one before ``before``; read in one transaction."""
         query = sa.select(*_SHOWN).order_by(table.c.seq.desc())
         if before is not None:
-            query = query.where(table.c.seq < before)
+            query = query.where(table.c.seq < min(before, _MOST))
         with self._read() as database:
             for row in database.execution_options(yield_per=_BATCH).execute(query).mappings():
                 yield Entry(**row)

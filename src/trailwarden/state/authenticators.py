@@ -140,7 +140,7 @@ class AuthenticatorStore:
                 expected_rp_id=site.id,
                 expected_origin=site.origin,
             )
-        except WebAuthnException as error:
+        except (WebAuthnException, RecursionError) as error:  # JSON that is nested without end
             raise UsageError(
                 f"the authenticator's answer does not hold: {error}"[:500], remedy="begin the registration again"
             ) from error
@@ -222,7 +222,7 @@ class AuthenticatorStore:
                 credential_public_key=kept.public_key,
                 credential_current_sign_count=kept.sign_count,
             )
-        except WebAuthnException:
+        except (WebAuthnException, RecursionError):  # JSON that is nested without end
             raise self._logins.failed("webauthn", row, attempt) from None
         with self._write() as database:
             values = {"sign_count": verified.new_sign_count, "last_used": attempt.now}

@@ -129,6 +129,7 @@ def _stored(row: Mapping[str, Any], records: Sequence[Record]) -> Stored:
     proposed = msgspec.json.decode(row["document"], type=Proposal)
     outcomes = {each.number: each for each in records if isinstance(each, StepOutcome)}  # the last of each step
     evidence = (*proposed.evidence, *(each for each in records if isinstance(each, Evidence)))
+    approved = next((at for at, each in enumerate(records) if isinstance(each, Approval)), len(records))
     whole = msgspec.structs.replace(
         proposed,
         state=row["state"],
@@ -138,6 +139,7 @@ def _stored(row: Mapping[str, Any], records: Sequence[Record]) -> Stored:
         outcomes=tuple(outcomes[number] for number in sorted(outcomes)),
         history=tuple(each for each in records if isinstance(each, Transition)),
         watches=tuple(each for each in records if isinstance(each, Watch)),
+        late_evidence=tuple(each for each in records[approved:] if isinstance(each, Evidence)),
     )
     lease = LeaseRow(worker=row["lease_worker"], token=row["lease_token"], until=row["lease_until"])
     return Stored(proposal=whole, asked_by=row["asked_by"], lease=lease)

@@ -15,12 +15,22 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
-from ..access import ADDRESS_WAIT, LOGIN_WAIT, Person, WaitPolicy, address_key, login_key, totp_step
-from ..errors import LoginLimited, NotAuthenticated
+from ..access import (
+    ADDRESS_WAIT,
+    LOGIN_WAIT,
+    Person,
+    WaitPolicy,
+    address_key,
+    login_key,
+    totp_step,
+    vouched_at,
+    why_unconfirmed,
+)
+from ..errors import LoginLimited, NotAuthenticated, UsageError
 from ..model.proposal import Actor, Face
 from .audit import AuditChain
 from .passwords import hash_password, outdated, verify_password
-from .person_rows import PEOPLE, Transaction, changing, hashed, person_of, sought, totp_place
+from .person_rows import PEOPLE, Transaction, changing, found, hashed, person_of, sought, totp_place
 from .secrets import SecretBox
 from .tables import failed_login, one_time_token
 from .tables import person as table
@@ -28,6 +38,8 @@ from .tables import person as table
 Factor = Literal["totp", "webauthn"]
 #: For how long the second half of a login can be given.
 STEP = timedelta(minutes=5)
+#: For how long somebody may be at their identity provider to confirm that it is them.
+CONFIRMATION = timedelta(minutes=10)
 _POLICIES: Mapping[str, WaitPolicy] = {"login": LOGIN_WAIT, "address": ADDRESS_WAIT}
 
 
@@ -40,14 +52,20 @@ class SecondFactorNeeded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a login comes from: the face, and the network address if there is one."""
+    """Where a login comes from: the face, and the network address if there is one. ``again``: by somebody who is
+    signed in, and confirms that it is them; those are counted apart, so that whoever knows a login and fails with it
+    keeps nobody from confirming."""
 
     face: Face
     address: str | None = None
+    again: bool = False
     now: datetime
 
     def keys(self, login: str) -> Sequence[str]:
-        """What the failures of this attempt are counted under."""
+        """What the failures of this attempt are counted under: with a session, under nothing that anybody without one
+        can count up."""
+        if self.again:
+            return [f"login:again:{hashed(login_key(login))}"]
         keys = [f"login:{hashed(login_key(login))}"]
         return keys if self.address is None else [*keys, f"address:{address_key(self.address)}"]
 
@@ -85,11 +103,14 @@ class LoginStore:
         if not _factors(row):
             return self.succeeded(row["id"], ["password"], attempt)
         if not totp or "totp" not in _factors(row):
-            return self.begin_step(row, attempt)
+            return self.begin_step(row, attempt, authenticated_at=attempt.now)
         return self._with_code(row, totp, ["password", "totp"], attempt)
 
-    def oidc(self, issuer: str, subject: str, *, attempt: Attempt) -> Person | SecondFactorNeeded:
-        """Who it is that an OpenID Connect provider vouches for, after the face has verified the ID token.
+    def oidc(
+        self, issuer: str, subject: str, *, auth_time: datetime | None, attempt: Attempt
+    ) -> Person | SecondFactorNeeded:
+        """Who it is that an OpenID Connect provider vouches for, after the face has verified the ID token; by its
+        ``auth_time`` they signed in there, which may be long ago.
 
         Raises:
             NotAuthenticated: the subject is linked with nobody, or with a disabled person.
@@ -99,9 +120,64 @@ class LoginStore:
             row = database.execute(query).mappings().first()
         if row is None or row["disabled"]:
             raise self.failed("oidc_unknown" if row is None else "disabled", row, attempt)
-        if _factors(row):
-            return self.begin_step(row, attempt, counted=False)
-        return self.succeeded(row["id"], ["oidc"], attempt, counted=False)
+        return self._vouched(row, auth_time, attempt)
+
+    def begin_confirmation(self, login: str, *, attempt: Attempt) -> str:
+        """Keep that a person goes to their identity provider to confirm that it is them; gives what :meth:`confirm`
+        takes once, within CONFIRMATION. One before it is void.
+
+        Raises:
+            UsageError: there is no such person, or they are linked with no identity provider.
+        """
+        token = secrets.token_urlsafe(32)
+        with changing(self._write) as database:
+            row = found(database, login)
+            if row["oidc_issuer"] is None:
+                raise UsageError("you are linked with no identity provider", remedy="confirm with a password")
+            mine = sa.and_(one_time_token.c.purpose == "confirmation", one_time_token.c.person_id == row["id"])
+            database.execute(one_time_token.delete().where(mine))
+            values = {
+                "token_hash": hashed(token),
+                "purpose": "confirmation",
+                "person_id": row["id"],
+                "expires": attempt.now + CONFIRMATION,
+            }
+            database.execute(one_time_token.insert().values(**values))
+        return token
+
+    def confirm(
+        self, token: str, person: Person, issuer: str, subject: str, *, auth_time: datetime | None, attempt: Attempt
+    ) -> Person | SecondFactorNeeded:
+        """The same person, whom an OpenID Connect provider has asked again who they are since the confirmation began.
+
+        Raises:
+            NotAuthenticated: no confirmation of theirs is under way; the provider vouches for somebody else, or asked
+                too long ago, or does not say when; or the person is disabled.
+        """
+        here = sa.and_(
+            one_time_token.c.token_hash == hashed(token),
+            one_time_token.c.purpose == "confirmation",
+            one_time_token.c.person_id == person.id,
+        )
+        with changing(self._write) as database:
+            expires = database.execute(sa.select(one_time_token.c.expires).where(here)).scalar()
+            database.execute(one_time_token.delete().where(here))
+            row = database.execute(PEOPLE.where(table.c.id == person.id)).mappings().first()
+        if expires is None or expires <= attempt.now or row is None:
+            raise NotAuthenticated("this confirmation was not begun here, or took too long", remedy="begin it again")
+        if row["disabled"]:
+            raise self.failed("disabled", row, attempt)
+        if (row["oidc_issuer"], row["oidc_subject"]) != (issuer, subject):
+            self._write_failure("oidc_other", row, attempt)
+            raise NotAuthenticated(
+                "the identity provider vouches for somebody else than who is signed in here",
+                remedy="sign in there as yourself, or sign out here first",
+            )
+        refusal = why_unconfirmed(auth_time, begun=expires - CONFIRMATION, now=attempt.now)
+        if refusal is not None:
+            self._write_failure("oidc_not_recent", row, attempt)
+            raise refusal
+        return self._vouched(row, auth_time, attempt)
 
     def answer(self, step: str, code: str, *, attempt: Attempt) -> Person:
         """The second half of a login, by the code of an authenticator app.
@@ -118,8 +194,22 @@ class LoginStore:
 
     # ------------------------------------------------------------ for this and the authenticators
 
-    def begin_step(self, row: sa.RowMapping, attempt: Attempt, *, counted: bool = True) -> SecondFactorNeeded:
-        """Keep that the first half is done, and forgive it if it was counted."""
+    def shown_at(self, step: str, attempt: Attempt) -> datetime | None:
+        """When the first half of a login was shown; None where an identity provider did not say.
+
+        Raises:
+            NotAuthenticated: no login is half done, or not any more.
+        """
+        self.half_done(step, attempt)
+        query = sa.select(one_time_token.c.authenticated_at).where(one_time_token.c.token_hash == hashed(step))
+        with self._read() as database:
+            shown: datetime | None = database.execute(query).scalar()
+        return shown
+
+    def begin_step(
+        self, row: sa.RowMapping, attempt: Attempt, *, authenticated_at: datetime | None, counted: bool = True
+    ) -> SecondFactorNeeded:
+        """Keep that the first half is done and when it was shown, and forgive it if it was counted."""
         step = secrets.token_urlsafe(32)
         with changing(self._write) as database:
             if counted:
@@ -131,6 +221,7 @@ class LoginStore:
                 "person_id": row["id"],
                 "challenge": os.urandom(32),
                 "expires": attempt.now + STEP,
+                "authenticated_at": authenticated_at,
             }
             database.execute(one_time_token.insert().values(**values))
         return SecondFactorNeeded(step=step, methods=_factors(row))
@@ -181,8 +272,7 @@ class LoginStore:
 
     def failed(self, reason: str, row: sa.RowMapping | None, attempt: Attempt) -> NotAuthenticated:
         """Write down that it failed and why; gives the error, which does not say why."""
-        body = {"login": row["login"] if row is not None else None, "address": attempt.address, "reason": reason}
-        self._audit.record(at=attempt.now, actor=_nobody(attempt), kind="login.failed", body=body)
+        self._write_failure(reason, row, attempt)
         return NotAuthenticated(
             "the login is not right", remedy="check login, password and code; after several failures it has to wait"
         )
@@ -208,6 +298,16 @@ class LoginStore:
         raise self.failed("disabled", None, attempt)
 
     # ------------------------------------------------------------ within
+
+    def _vouched(self, row: sa.RowMapping, auth_time: datetime | None, attempt: Attempt) -> Person | SecondFactorNeeded:
+        if _factors(row):
+            shown = vouched_at(auth_time, attempt.now)
+            return self.begin_step(row, attempt, authenticated_at=shown, counted=False)
+        return self.succeeded(row["id"], ["oidc"], attempt, counted=False)
+
+    def _write_failure(self, reason: str, row: sa.RowMapping | None, attempt: Attempt) -> None:
+        body = {"login": row["login"] if row is not None else None, "address": attempt.address, "reason": reason}
+        self._audit.record(at=attempt.now, actor=_nobody(attempt), kind="login.failed", body=body)
 
     def _with_code(self, row: sa.RowMapping, code: str, by: Sequence[str], attempt: Attempt) -> Person:
         """A login whose first half is done, with its code, which is used up."""

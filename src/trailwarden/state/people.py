@@ -4,7 +4,6 @@ As long as nobody is kept here, and the state is the home's own database, the in
 the home folder. Every change is in the audit chain, in the transaction that makes it.
 """
 
-import base64
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -28,15 +27,28 @@ from ..access import (
 from ..errors import NotAuthenticated, UsageError
 from ..model.proposal import Actor, Face
 from .audit import AuditChain
+from .kept import forget
 from .passwords import hash_password
-from .person_rows import PEOPLE, anybody, changing, end_sessions, found, hashed, keep_an_admin, person_of, totp_place
+from .person_rows import (
+    PEOPLE,
+    anybody,
+    changing,
+    checked_os_user,
+    checked_secret,
+    end_sessions,
+    found,
+    hashed,
+    keep_an_admin,
+    person_of,
+    totp_place,
+)
 from .secrets import SecretBox
 from .tables import api_token, one_time_token, webauthn_credential
 from .tables import person as table
 
 Transaction = Callable[[], AbstractContextManager[sa.Connection]]
-#: For how long the first run's link can be used.
-FIRST_RUN = timedelta(minutes=15)
+#: For how long the first run's link can be used, and one to set a password.
+FIRST_RUN, PASSWORD_LINK = timedelta(minutes=15), timedelta(hours=24)
 
 
 class TotpEnrolment(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +56,18 @@ class TotpEnrolment(msgspec.Struct, frozen=True, kw_only=True):
 
     secret: str
     uri: str
+
+
+class PasswordLink(msgspec.Struct, frozen=True, kw_only=True):
+    """What lets whoever has it set a person's password, once, until ``expires``."""
+
+    login: str
+    token: str
+    expires: datetime
+
+    def address(self, base_url: str) -> str:
+        """Where the password is set in the console at ``base_url``."""
+        return f"{base_url.rstrip('/')}/set-password?token={self.token}"
 
 
 class PeopleStore:
@@ -100,6 +124,12 @@ class PeopleStore:
             enabled = database.execute(PEOPLE.where(~table.c.disabled).order_by(table.c.login_key)).mappings()
             return tuple(row["login"] for row in enabled if "approver" in row["roles"].split())
 
+    def logins(self) -> tuple[str, ...]:
+        """The logins of everybody, by login; of whose installation it is, while there are no people."""
+        with self._read() as database:
+            known = tuple(row["login"] for row in database.execute(PEOPLE.order_by(table.c.login_key)).mappings())
+        return known or (() if self._owner is None else (self._owner,))
+
     # ------------------------------------------------------------ keeping
 
     def add(
@@ -150,7 +180,7 @@ class PeopleStore:
             return self._update(
                 database,
                 found(database, login),
-                {"os_user": _checked_os_user(database, os_user)},
+                {"os_user": checked_os_user(database, os_user)},
                 "person.os_user_set",
                 {"os_user": os_user},
                 by=by,
@@ -188,7 +218,7 @@ class PeopleStore:
             UsageError: no such person, not a secret, or not the code that it gives now.
             KeyUnavailable: there is no key to encrypt it with.
         """
-        step = totp_step(_checked_secret(secret), code, now)
+        step = totp_step(checked_secret(secret), code, now)
         if step is None:
             raise UsageError(
                 "that is not the code of this secret at this time",
@@ -236,6 +266,7 @@ class PeopleStore:
             end_sessions(database, self._audit, row, "person removed", by=by, now=now)
             for other in (api_token, webauthn_credential):
                 database.execute(other.delete().where(other.c.person_id == row["id"]))
+            forget(database, row["id"])
             database.execute(table.delete().where(table.c.id == row["id"]))
             self._audit.append(database, at=now, actor=by, kind="person.removed", body={"login": row["login"]})
             keep_an_admin(database)
@@ -279,9 +310,11 @@ class PeopleStore:
             UsageError: not a login, a name or a password; the link stays good.
         """
         checked = check_password(password, login=check_login(login))
-        digest = hash_password(checked)
+        here = sa.and_(one_time_token.c.token_hash == hashed(token), one_time_token.c.purpose == "first_run")
+        with self._read() as database:  # hashing is dear: nobody without the link makes this machine do it
+            holds = database.execute(sa.select(one_time_token.c.expires).where(here)).first() is not None
+        digest = hash_password(checked) if holds else ""
         with changing(self._write) as database:
-            here = sa.and_(one_time_token.c.token_hash == hashed(token), one_time_token.c.purpose == "first_run")
             used = database.execute(one_time_token.delete().where(here, one_time_token.c.expires > now)).rowcount
             if not used or anybody(database):
                 raise NotAuthenticated(
@@ -293,6 +326,65 @@ class PeopleStore:
             row = found(database, added.login)
             person = self._update(database, row, {"password_hash": digest}, "person.password_set", {}, by=by, now=now)
         return person, four_eyes_notice((person.login,))
+
+    # ------------------------------------------------------------ links to set a password
+
+    def password_link(self, login: str, *, by: Actor, now: datetime) -> PasswordLink:
+        """A link by which a person sets their password, good once and for PASSWORD_LINK; a link before it is void.
+        It is void, too, once their sessions are ended, as by another password.
+
+        Raises:
+            UsageError: no such person, or they are disabled.
+        """
+        token = secrets.token_urlsafe(32)
+        with changing(self._write) as database:
+            row = found(database, login)
+            if row["disabled"]:
+                raise UsageError(f"{row['login']} is disabled", remedy="enable them first")
+            database.execute(one_time_token.delete().where(_PASSWORD_LINK, one_time_token.c.person_id == row["id"]))
+            made = PasswordLink(login=row["login"], token=token, expires=now + PASSWORD_LINK)
+            values = {"token_hash": hashed(token), "purpose": "password", "person_id": row["id"]}
+            database.execute(one_time_token.insert().values(**values, expires=made.expires))
+            body = {"login": row["login"], "expires": made.expires.isoformat()}
+            self._audit.append(database, at=now, actor=by, kind="person.password_link_made", body=body)
+        return made
+
+    def password_link_until(self, login: str, *, now: datetime) -> datetime | None:
+        """Until when a link is good by which a person may set their password; None if there is none.
+
+        Raises:
+            UsageError: no such person.
+        """
+        with self._read() as database:
+            here = sa.and_(_PASSWORD_LINK, one_time_token.c.person_id == found(database, login)["id"])
+            expires: datetime | None = database.execute(sa.select(one_time_token.c.expires).where(here)).scalar()
+        return expires if expires is not None and expires > now else None
+
+    def of_password_link(self, token: str, *, now: datetime) -> Person:
+        """Whose password a link sets; looking does not use it up.
+
+        Raises:
+            NotAuthenticated: the link is used, expired, void or never was.
+        """
+        with self._read() as database:
+            return person_of(_row_of_link(database, token, now))
+
+    def use_password_link(self, token: str, password: str, *, now: datetime, face: Face = "console") -> Person:
+        """Set the password of the person whose link it is, which ends their sessions, and use up the link. It signs
+        nobody in: their login, with its second half, is still to be done.
+
+        Raises:
+            NotAuthenticated: the link is used, expired, void or never was.
+            UsageError: not a password; the link stays good.
+        """
+        person = self.of_password_link(token, now=now)
+        digest = hash_password(check_password(password, login=person.login))
+        by = Actor(kind="person", name=person.login, via=face)
+        with changing(self._write) as database:
+            row = _row_of_link(database, token, now)
+            end_sessions(database, self._audit, row, "person.password_set", by=by, now=now)
+            values = {"password_hash": digest}
+            return self._update(database, row, values, "person.password_set", {"by_link": True}, by=by, now=now)
 
     # ------------------------------------------------------------ within
 
@@ -317,7 +409,7 @@ class PeopleStore:
             "name": check_name(name) if name.strip() else shown[:200],
             "roles": " ".join(checked),
             "disabled": False,
-            "os_user": _checked_os_user(database, os_user),
+            "os_user": checked_os_user(database, os_user),
             "created_at": now,
         }
         database.execute(table.insert().values(**values))
@@ -363,22 +455,16 @@ class PeopleStore:
         return person_of(found(database, row["login"]))
 
 
-def _checked_os_user(database: sa.Connection, os_user: str | None) -> str | None:
-    if os_user is None:
-        return None
-    if not os_user.strip() or len(os_user) > 256 or not os_user.isprintable():
-        raise UsageError("not a user of the operating system", remedy="its name, as `id -un` prints it")
-    if database.execute(sa.select(table.c.id).where(table.c.os_user == os_user)).first() is not None:
-        raise UsageError(f"{os_user} is a person's already", remedy="`trailwarden people list` shows whose")
-    return os_user
+_PASSWORD_LINK = one_time_token.c.purpose == "password"
 
 
-def _checked_secret(secret: str) -> str:
-    """Base32 of at least 160 bits, as RFC 4226 asks for."""
-    try:
-        strong = len(base64.b32decode(secret)) >= 20
-    except ValueError:
-        strong = False
-    if not strong:
-        raise UsageError("not a secret of an authenticator app", remedy="take the one that was offered")
-    return secret
+def _row_of_link(database: sa.Connection, token: str, now: datetime) -> sa.RowMapping:
+    here = sa.and_(_PASSWORD_LINK, one_time_token.c.token_hash == hashed(token), one_time_token.c.expires > now)
+    query = PEOPLE.join(one_time_token, one_time_token.c.person_id == table.c.id).where(here, ~table.c.disabled)
+    row = database.execute(query).mappings().first()
+    if row is None:
+        raise NotAuthenticated(
+            "this link does not hold: it was used, it is older than a day, or there is a later one",
+            remedy="ask an admin for another one",
+        )
+    return row

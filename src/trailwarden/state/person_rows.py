@@ -1,5 +1,6 @@
 """Rows of people, and what their stores share."""
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -116,3 +117,36 @@ def person_of(row: sa.RowMapping) -> Person:
 def totp_place(identifier: str) -> Place:
     """Where a person's secret is kept."""
     return Place(str(table.name), identifier, "totp_encrypted")
+
+
+def checked_os_user(database: sa.Connection, os_user: str | None) -> str | None:
+    """A user of the operating system, as it is kept of a person.
+
+    Raises:
+        UsageError: not a name, or a person's already.
+    """
+    if os_user is None:
+        return None
+    if not os_user.strip() or len(os_user) > 256 or not os_user.isprintable():
+        raise UsageError("not a user of the operating system", remedy="its name, as `id -un` prints it")
+    if database.execute(sa.select(table.c.id).where(table.c.os_user == os_user)).first() is not None:
+        raise UsageError(
+            f"{os_user} is a person's already",
+            remedy="`trailwarden people list` shows whose; `people link LOGIN --no-os-user` takes it away",
+        )
+    return os_user
+
+
+def checked_secret(secret: str) -> str:
+    """The secret of an authenticator app: base32 of at least 160 bits, as RFC 4226 asks for.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    try:
+        strong = len(base64.b32decode(secret)) >= 20
+    except ValueError:
+        strong = False
+    if not strong:
+        raise UsageError("not a secret of an authenticator app", remedy="take the one that was offered")
+    return secret

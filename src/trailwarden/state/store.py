@@ -28,6 +28,7 @@ class State:
         from .authenticators import AuthenticatorStore  # noqa: PLC0415
         from .connections import ConnectionStore  # noqa: PLC0415
         from .falcon import FalconStore  # noqa: PLC0415
+        from .kept import KeptStore  # noqa: PLC0415
         from .ledger import ProposalStore  # noqa: PLC0415
         from .logins import LoginStore  # noqa: PLC0415
         from .people import PeopleStore  # noqa: PLC0415
@@ -44,6 +45,7 @@ class State:
         self.authenticators = AuthenticatorStore(self.read, self.write, self.audit, self.logins)
         self.sessions = SessionStore(self.read, self.write, self.audit)
         self.tokens = TokenStore(self.read, self.write, self.audit)
+        self.kept = KeptStore(self.read, self.write, self.audit)
 
     @classmethod
     def open(cls, home: Path, url: str | None = None, *, keys: KeySource | None = None) -> "State":

@@ -194,16 +194,18 @@ webauthn_credential = Table(
     Column("last_used", Instant),
 )
 
-#: Of what a browser or a program holds (session id, token), the database holds the SHA-256 alone.
+#: Of what a browser or a program holds (session id, token), the database holds the SHA-256 alone. ``authenticated_at``
+#: is NULL where an identity provider does not say when somebody last showed who they are.
 web_session = Table(
     "web_session",
     METADATA,
     Column("id_hash", String(64), primary_key=True),
     Column("person_id", String(32), ForeignKey("person.id"), nullable=False, index=True),
     Column("created_at", Instant, nullable=False),
-    Column("authenticated_at", Instant, nullable=False),
+    Column("authenticated_at", Instant),
     Column("last_seen", Instant, nullable=False),
     Column("address", String(64)),
+    Column("agent", String(200)),
 )
 
 api_token = Table(
@@ -221,7 +223,9 @@ api_token = Table(
     Column("revoked_at", Instant),
 )
 
-#: What may be used once: the first run's link, the second half of a login, the registration of an authenticator.
+#: What may be used once: the first run's link, the second half of a login (``authenticated_at``: when the first was
+#: shown, NULL if that is not known), the registration of an authenticator, a link to set a password, and a confirmation
+#: by an identity provider.
 one_time_token = Table(
     "one_time_token",
     METADATA,
@@ -229,12 +233,15 @@ one_time_token = Table(
     Column(
         "purpose",
         String(16),
-        CheckConstraint("purpose IN ('first_run', 'second_factor', 'registration')", name="purpose"),
+        CheckConstraint(
+            "purpose IN ('first_run', 'second_factor', 'registration', 'password', 'confirmation')", name="purpose"
+        ),
         nullable=False,
     ),
     Column("person_id", String(32), ForeignKey("person.id")),
     Column("challenge", LargeBinary),
     Column("expires", Instant, nullable=False),
+    Column("authenticated_at", Instant),
 )
 
 #: ``key`` is the SHA-256 of a login, known or not, or a network address; ``limited`` that the audit chain has been told
@@ -258,4 +265,50 @@ answered_request = Table(
     Column("request", String(64), nullable=False),
     Column("claimed", Instant, nullable=False),
     Column("answer", LargeBinary),
+)
+
+#: Searches that people keep. ``person_id`` is NULL once a person is removed who shared it; ``by`` is their login.
+saved_search = Table(
+    "saved_search",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("person_id", String(32), ForeignKey("person.id")),
+    Column("by", String(320), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("name_key", String(240), nullable=False),
+    Column("query", String(4000), nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("created", Instant, nullable=False),
+    UniqueConstraint("person_id", "name_key"),
+)
+
+#: Cases, and the events that are pinned on them: what the record said when it was pinned.
+board = Table(
+    "board",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("person_id", String(32), ForeignKey("person.id")),
+    Column("by", String(320), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("name_key", String(240), nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("created", Instant, nullable=False),
+    UniqueConstraint("person_id", "name_key"),
+)
+
+pin = Table(
+    "pin",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("board_id", String(32), ForeignKey("board.id"), nullable=False),
+    Column("event_id", String(512), nullable=False, index=True),
+    Column("time", Instant, nullable=False),
+    Column("who", String(300), nullable=False),
+    Column("what", String(200), nullable=False),
+    Column("account", String(64)),
+    Column("source_ip", String(100)),
+    Column("access_key", String(128)),
+    Column("note", String(500), nullable=False),
+    Column("added", Instant, nullable=False),
+    UniqueConstraint("board_id", "event_id"),
 )

@@ -1,7 +1,9 @@
 """Who is at the other end of a request: the installation's people, logins and sessions, as the console uses them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
+
+import msgspec
 
 from ... import access
 from ...errors import NotAuthenticated
@@ -11,6 +13,13 @@ from ...state.logins import Attempt, SecondFactorNeeded
 
 #: What a route asks for: a right of a person who has signed in, or nothing (``anyone``).
 Right = Literal["anyone", access.Right]
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """Somebody who has shown who they are, and when; None where their identity provider did not say when."""
+
+    person: access.Person
+    at: datetime | None
 
 
 class Access:
@@ -31,32 +40,69 @@ class Access:
         except NotAuthenticated:
             return None
 
-    def authenticate(self, login: str, password: str, *, address: str) -> access.Person | SecondFactorNeeded:
-        """Who it is, or what is still to be shown.
+    def authenticate(
+        self, login: str, password: str, *, address: str, again: bool = False
+    ) -> SignedIn | SecondFactorNeeded:
+        """Who it is, or what is still to be shown; ``again`` if they are signed in, and confirm that it is them.
 
         Raises:
             NotAuthenticated: the login is not right, or has to wait.
         """
-        return self._app.state.logins.authenticate(login, password, attempt=self._attempt(address))
+        attempt = self._attempt(address, again=again)
+        known = self._app.state.logins.authenticate(login, password, attempt=attempt)
+        return known if isinstance(known, SecondFactorNeeded) else SignedIn(known, attempt.now)
 
-    def second_factor(self, step: str, *, code: str, credential: str, address: str) -> access.Person:
-        """The second half of a login: the code of an app, or an authenticator's answer.
+    def second_factor(self, step: str, *, code: str, credential: str, address: str, again: bool = False) -> SignedIn:
+        """The second half of a login: the code of an app, or an authenticator's answer. What counts is when the first
+        half was shown.
 
         Raises:
             NotAuthenticated: it is not right, or the first half was too long ago.
         """
-        state, attempt = self._app.state, self._attempt(address)
+        state, attempt = self._app.state, self._attempt(address, again=again)
+        shown = state.logins.shown_at(step, attempt)
         if credential:
-            return state.authenticators.answer(step, credential, site=self._site, attempt=attempt)
-        return state.logins.answer(step, code, attempt=attempt)
+            return SignedIn(state.authenticators.answer(step, credential, site=self._site, attempt=attempt), shown)
+        return SignedIn(state.logins.answer(step, code, attempt=attempt), shown)
 
-    def vouched(self, issuer: str, subject: str, *, address: str) -> access.Person | SecondFactorNeeded:
+    def vouched(
+        self, issuer: str, subject: str, *, auth_time: datetime | None, address: str
+    ) -> SignedIn | SecondFactorNeeded:
         """Who it is that a provider vouches for, or what is still to be shown.
 
         Raises:
             NotAuthenticated: the subject is linked with nobody.
         """
-        return self._app.state.logins.oidc(issuer, subject, attempt=self._attempt(address))
+        attempt = self._attempt(address)
+        known = self._app.state.logins.oidc(issuer, subject, auth_time=auth_time, attempt=attempt)
+        return _vouched(known, auth_time, attempt)
+
+    def begin_confirmation(self, person: access.Person, *, address: str) -> str:
+        """What :meth:`confirmed` takes, once the person comes back from their provider.
+
+        Raises:
+            UsageError: they are linked with none.
+        """
+        return self._app.state.logins.begin_confirmation(person.login, attempt=self._attempt(address))
+
+    def confirmed(
+        self,
+        token: str,
+        person: access.Person,
+        issuer: str,
+        subject: str,
+        *,
+        auth_time: datetime | None,
+        address: str,
+    ) -> SignedIn | SecondFactorNeeded:
+        """The person, whom their provider has asked again who they are; or what is still to be shown.
+
+        Raises:
+            NotAuthenticated: it has not, or vouches for somebody else.
+        """
+        attempt = self._attempt(address, again=True)
+        known = self._app.state.logins.confirm(token, person, issuer, subject, auth_time=auth_time, attempt=attempt)
+        return _vouched(known, auth_time, attempt)
 
     def challenge(self, needed: SecondFactorNeeded, *, address: str) -> str:
         """What an authenticator is asked, as JSON; empty if the person has none."""
@@ -64,21 +110,37 @@ class Access:
             return ""
         return self._app.state.authenticators.options(needed.step, site=self._site, attempt=self._attempt(address))
 
-    def start(self, person: access.Person, *, address: str, replaces: str | None) -> str:
+    def start(self, known: SignedIn, *, address: str, agent: str, replaces: str | None) -> str:
         """A new session; the one that the browser came with ends."""
         session, _ = self._app.state.sessions.start(
-            person, limits=self._limits, now=self._app.now(), address=address, replaces=replaces
+            known.person,
+            limits=self._limits,
+            now=self._app.now(),
+            authenticated_at=known.at,
+            address=address,
+            agent=agent,
+            replaces=replaces,
         )
         return session
 
-    def renew(self, session: str, person: access.Person) -> str:
-        """The session of a person who has just shown again who they are, under a new value.
+    def renew(self, session: str, known: SignedIn) -> str:
+        """The session of a person who has shown again who they are, under a new value.
 
         Raises:
             NotAuthenticated: it is another person's, or has ended.
         """
-        renewed, _ = self._app.state.sessions.reauthenticated(session, person, limits=self._limits, now=self._app.now())
+        renewed, _ = self._app.state.sessions.reauthenticated(
+            session, known.person, limits=self._limits, authenticated_at=known.at, now=self._app.now()
+        )
         return renewed
+
+    def sessions_of(self, login: str) -> tuple[access.KeptSession, ...]:
+        """A person's sessions, the last used first.
+
+        Raises:
+            UsageError: no such person.
+        """
+        return tuple(self._app.state.sessions.list(login, limits=self._limits, now=self._app.now()))
 
     def end(self, session: str) -> None:
         """Sign out."""
@@ -95,5 +157,30 @@ class Access:
             token, login=login, name=name, password=password, now=self._app.now(), face="console"
         )
 
-    def _attempt(self, address: str) -> Attempt:
-        return Attempt(face="console", address=address, now=self._app.now())
+    def whose_password(self, token: str) -> access.Person:
+        """Whose password a link sets.
+
+        Raises:
+            NotAuthenticated: the link does not hold any more.
+        """
+        return self._app.state.people.of_password_link(token, now=self._app.now())
+
+    def set_password(self, token: str, password: str) -> access.Person:
+        """Set the password by the link, which signs nobody in.
+
+        Raises:
+            NotAuthenticated: the link does not hold any more.
+            UsageError: not a password.
+        """
+        return self._app.state.people.use_password_link(token, password, now=self._app.now())
+
+    def _attempt(self, address: str, *, again: bool = False) -> Attempt:
+        return Attempt(face="console", address=address, again=again, now=self._app.now())
+
+
+def _vouched(
+    known: access.Person | SecondFactorNeeded, auth_time: datetime | None, attempt: Attempt
+) -> SignedIn | SecondFactorNeeded:
+    if isinstance(known, SecondFactorNeeded):
+        return known
+    return SignedIn(known, access.vouched_at(auth_time, attempt.now))

@@ -46,20 +46,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...app import App
-from ...errors import (
-    AccessDenied,
-    Busy,
-    Forbidden,
-    LoginLimited,
-    NotAuthenticated,
-    NotFound,
-    NotUnderstood,
-    Throttled,
-    TrailwardenError,
-    Unreachable,
-    UsageError,
-)
+from ...errors import NotUnderstood, TrailwardenError
 from ..output import encode
+from ..problems import retry_after, status_of
 from . import pages as page_modules
 from .access import Access
 from .oidc import SECRET_VARIABLE, Provider
@@ -67,19 +56,6 @@ from .routes import Console, Here, NotSignedIn, Pages, declared, here_of, local_
 from .security import Cookies, Guard
 from .shown import link, statics
 
-#: HTTP's status for a kind of failure; the first that fits counts.
-STATUS: tuple[tuple[type[TrailwardenError], int], ...] = (
-    (LoginLimited, 429),
-    (NotAuthenticated, 401),
-    (Forbidden, 403),
-    (UsageError, 400),
-    (NotFound, 404),
-    (Busy, 503),
-    (Throttled, 503),
-    (AccessDenied, 502),
-    (Unreachable, 502),
-    (TrailwardenError, 500),
-)
 _WORDS = {
     401: "Not signed in",
     403: "Not allowed",
@@ -149,13 +125,13 @@ def _files() -> Pages:
 
 def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, TrailwardenError)
-    # What a tool raises without a kind of its own is that nothing, or not one thing, has the given name.
-    named = type(error) is TrailwardenError
-    status = 404 if named else next(status for kind, status in STATUS if isinstance(error, kind))
     if isinstance(error, NotSignedIn) and not _wants_data(request):
         return _to_login(request)
     suggestions = error.suggestions if isinstance(error, NotUnderstood) else ()
-    return _say(request, status, error.message, error.remedy, kind=type(error).__name__, suggestions=suggestions)
+    kind = type(error).__name__
+    said = _say(request, status_of(error), error.message, error.remedy, kind=kind, suggestions=suggestions)
+    said.headers.update(retry_after(error))
+    return said
 
 
 def _http_failed(request: Request, error: Exception) -> Response:

@@ -56,6 +56,7 @@ def standing(
     *,
     asked_by: str | None,
     approvers: Collection[str],
+    people: Collection[str],
     policy: ApprovalPolicy,
     now: datetime,
 ) -> Standing:
@@ -74,7 +75,14 @@ def standing(
     names = confirmation(proposal.plan)
     try:
         check_approval(
-            proposal, approver, proposal.plan.sha256, asked_by=asked_by, approvers=approvers, typed=names, now=now
+            proposal,
+            approver,
+            proposal.plan.sha256,
+            asked_by=asked_by,
+            approvers=approvers,
+            people=people,
+            typed=names,
+            now=now,
         )
     except Denied as refused:
         own = refused.code == "own_proposal"

@@ -51,7 +51,7 @@ _KIND: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[a-z]{2}(-[a-z]+)+-\d"), "region"),
     (re.compile(r"[a-z0-9-]+:[A-Z*][A-Za-z0-9*]*"), "event"),
     (re.compile(r"[a-z0-9-]+\.amazonaws\.com"), "source"),
-    (re.compile(r"[A-Z][a-z]+([A-Z0-9][A-Za-z0-9]*)+"), "event"),
+    (re.compile(r"[A-Z][a-z]+[A-Z0-9][A-Za-z0-9]*"), "event"),
 )
 
 

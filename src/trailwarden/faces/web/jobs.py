@@ -134,7 +134,7 @@ class Jobs:
             broker=app.broker,
             now=app.now,
             guard=lambda: guard_of(app),
-            snapshot_of=lambda account: snapshot_of(app, account),
+            snapshot_of=lambda account, fresh: snapshot_of(app, account, refresh=fresh),
             sleep=self._sleep,
         )
         if desk.execute(identifier).proposal.state == "verified":
@@ -157,7 +157,7 @@ class Jobs:
         for identifier in left:
             if self._may_try(identifier):
                 self.carry_out(identifier)
-        ends = [each.id for each in done if each.undo_after is not None and each.undo_after <= now]
+        ends = [each.id for each in done if each.undo_due is not None and each.undo_due <= now]
         undone = {each.undoes for each in ledger.list() if each.state != "expired"} if ends else set()
         watched_for = timedelta(hours=app.settings.respond.watch_hours)
         for each in done:

@@ -1,9 +1,10 @@
 """How a page declares itself, and what it has at hand while it answers."""
 
-import csv
-import io
+import inspect
 from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI
@@ -15,9 +16,11 @@ from ... import access
 from ...access import WebSession
 from ...app import App
 from ...errors import Forbidden, NotAuthenticated, UsageError
+from ...model.finding import Coverage
 from ...model.proposal import Actor
 from ...progress import Progress
-from ..output import View, disarm, encode, flatten, rows
+from ..callers import running
+from ..output import View, csv_lines, encode, next_page, rows
 from .access import Access, Right
 from .oidc import Provider
 from .security import Cookies, new_token, own_origin, same, sent_token
@@ -25,6 +28,7 @@ from .shown import Shown, environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: What ``?format=`` may ask for, and the type of each.
+_IN_ADDRESSES = ":/%#?=@[]!$&'()*+,;"  # as starlette's RedirectResponse
 FORMATS = {"json": "application/json", "jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
 
@@ -69,7 +73,7 @@ class Here:
     def acting(self, progress: Progress | None = None) -> App:
         """The same, with progress told to whom it interests."""
         actor = Actor(kind="person", name=self.session.person.login, via="console")
-        return self.console.app.acting(actor, progress=progress)
+        return self.console.app.acting(actor, may_propose=self.may("propose"), progress=progress)
 
     @property
     def view(self) -> View:
@@ -92,6 +96,11 @@ class Here:
     def address(self) -> str:
         """The address that the request came from."""
         return self.request.client.host if self.request.client else ""
+
+    @property
+    def agent(self) -> str:
+        """What the browser says of itself; empty if nothing."""
+        return self.request.headers.get("user-agent", "")
 
     @property
     def partial(self) -> bool:
@@ -122,15 +131,25 @@ class Here:
         """A result in the format that ``?format=`` asks for, else as JSON."""
         if self.format in (None, "json"):
             return Response(encode(result), headers={"Content-Type": FORMATS["json"]})
-        return self.stream(rows(result), name=name)
+        further = next_page(self.request.url.path, self.request.query_params.multi_items(), result)
+        return self.stream(rows(result), name=name, coverage=getattr(result, "coverage", None), further=further)
 
-    def stream(self, records: Iterable[Any], *, name: str) -> Response:
-        """Records as they come, as a file: CSV if ``?format=`` asks for it, else JSON lines."""
+    def stream(
+        self, records: Iterable[Any], *, name: str, coverage: Coverage | None = None, further: str | None = None
+    ) -> Response:
+        """Records as they come, as a file: CSV if ``?format=`` asks for it, else JSON lines. It says whether it is all:
+        by its name, by headers, and in JSON lines by a last line with the ``coverage``. ``further`` is the address of
+        the next page."""
         kind = "csv" if self.format == "csv" else "jsonl"
-        headers = {"Content-Type": FORMATS[kind], "Content-Disposition": f'attachment; filename="{name}.{kind}"'}
-        return StreamingResponse(
-            csv_lines(records, self.view) if kind == "csv" else json_lines(records), headers=headers
-        )
+        gaps = len(coverage.gaps) if coverage is not None else 0
+        called = f"{name}-partial" if gaps or further else name
+        headers = {"Content-Type": FORMATS[kind], "Content-Disposition": f'attachment; filename="{called}.{kind}"'}
+        if coverage is not None:
+            headers["Trailwarden-Coverage"] = f"partial; gaps={gaps}" if gaps else "complete"
+        if further is not None:
+            headers["Link"] = f'<{further}>; rel="next"'
+        lines = csv_lines(records, self.view) if kind == "csv" else json_lines(records, coverage)
+        return StreamingResponse(lines, headers=headers)
 
     def page(self, template: str, *, block: str | None = None, status: int = 200, **context: Any) -> Response:
         """A page; only its ``block`` where htmx asks for a part."""
@@ -161,29 +180,16 @@ class Here:
     def go(self, path: str) -> Response:
         """On to another page, after a form."""
         if self.partial:
-            return Response(status_code=204, headers={"HX-Redirect": path})
+            return Response(status_code=204, headers={"HX-Redirect": quote(path, safe=_IN_ADDRESSES)})
         return RedirectResponse(path, 303)
 
 
-def csv_lines(records: Iterable[Any], view: View) -> Iterator[str]:
-    """CSV a row at a time, in the form of ``--format csv``."""
-    buffer = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for record in records:
-        flat = flatten(record, view)
-        if writer is None:
-            writer = csv.DictWriter(buffer, list(flat), lineterminator="\n", extrasaction="ignore")
-            writer.writeheader()
-        writer.writerow({key: disarm(value) for key, value in flat.items()})
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-
-
-def json_lines(records: Iterable[Any]) -> Iterator[bytes]:
-    """JSON, a row a line."""
+def json_lines(records: Iterable[Any], coverage: Coverage | None = None) -> Iterator[bytes]:
+    """JSON, a row a line; the last one says what was looked at, where that is known."""
     for record in records:
         yield encode(record) + b"\n"
+    if coverage is not None:
+        yield encode({"coverage": coverage}) + b"\n"
 
 
 def local_path(path: str, otherwise: str = "/") -> str:
@@ -210,19 +216,34 @@ class Pages:
         def declare(function: F) -> F:
             guards = [] if right == "anyone" else [Depends(_guard(right))]
             guards += [] if method == "GET" else [Depends(_from_here)]
-            self.router.add_api_route(
-                path, function, methods=[method], dependencies=guards, openapi_extra={"right": right}
-            )
+            held = function if right == "anyone" or inspect.iscoroutinefunction(function) else _bounded(function)
+            self.router.add_api_route(path, held, methods=[method], dependencies=guards, openapi_extra={"right": right})
             return function
 
         return declare
+
+
+def _bounded(function: Callable[..., Response]) -> Callable[..., Response]:
+    """A page of somebody who has signed in: so many at once are made for one person."""
+
+    @wraps(function)
+    def made(*, here: Here, **given: Any) -> Response:
+        with running(here.console.app, here.session.person.login):
+            return function(here=here, **given)
+
+    return made
 
 
 def _guard(right: access.Right) -> Callable[[Here], None]:
     def guard(here: OnPage) -> None:
         if here.visitor is None:
             raise NotSignedIn("this page needs a login", remedy="sign in")
-        access.check_right(here.visitor.person.rights, right, who=here.visitor.person.login)
+        try:
+            access.check_right(here.visitor.person.rights, right, who=here.visitor.person.login)
+        except Forbidden:
+            said = f"{here.request.method} {here.request.url.path}"[:200]
+            here.app.audit("denied", {"attempt": said, "code": "Forbidden", "why": f"it takes the right {right}"})
+            raise
 
     return guard
 

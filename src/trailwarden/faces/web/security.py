@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..problems import LARGEST_BODY
+
 CSP = "; ".join(
     (
         "default-src 'none'",
@@ -38,8 +40,6 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _HSTS = "max-age=31536000"
-#: The largest body that a page takes, in bytes.
-LARGEST_BODY = 1 << 20
 
 
 class Guard:
@@ -81,6 +81,21 @@ class Guard:
         if not length.isdecimal() or int(length) > LARGEST_BODY or "transfer-encoding" in headers:
             return PlainTextResponse("The request is too large. Remedy: send at most 1 MiB, with its length\n", 413)
         return None
+
+
+class Forwarded:
+    """Takes the client's address from the proxy in front: the last of ``X-Forwarded-For``, which is what the proxy saw.
+    Those before it are the client's own words."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http":
+            last = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).rpartition(",")[2].strip()
+            scope = {**scope, "client": (last, 0)} if last else scope
+        await self.app(scope, receive, send)
 
 
 class Cookies:

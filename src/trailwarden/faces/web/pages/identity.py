@@ -18,6 +18,7 @@ from ..pictures import timeline, ways
 from ..routes import Here, OnPage, Pages
 from ..shown import link
 from .sessions import account_chips, person_of, spans, window_asked, words
+from .settings import confirm_first
 
 pages = Pages()
 #: Sessions on the page, and in a file.
@@ -78,6 +79,8 @@ def add(
     here: OnPage, *, person: Text, name: Text, kind: Text, reason: Text, who: Text, account: Text = "", deny: Text = ""
 ) -> Response:
     """Say that a name is a person's, or that it is not."""
+    if (first := confirm_first(here, link("/identity", who=who))) is not None:
+        return first
     here.app.identity_alias_add(
         person, name, kind=kind, account=account.strip() or None, deny=bool(deny), reason=reason
     )  # the store refuses what is no kind
@@ -87,6 +90,8 @@ def add(
 @pages.post("/identity/aliases/remove", right="administer")
 def remove(here: OnPage, *, person: Text, name: Text, kind: Text, who: Text, account: Text = "") -> Response:
     """Take a name off the list."""
+    if (first := confirm_first(here, link("/identity", who=who))) is not None:
+        return first
     here.app.identity_alias_remove(person, name, kind=kind, account=account.strip() or None)
     return here.go(link("/identity", who=who))
 

@@ -265,6 +265,7 @@ def _page(
             here.session,
             asked_by=asked_by,
             approvers=app.state.people.approvers(),
+            people=app.state.people.logins(),
             policy=ledger.policy,
             now=app.now(),
         ),

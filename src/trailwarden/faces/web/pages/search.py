@@ -1,6 +1,12 @@
-"""Search: filters, facets, the histogram, the events, and one event whole."""
+"""Search: filters, facets, the histogram, the events, and one event whole.
 
+A page has its events at once; what counts all matches takes longer in a large lake, and comes after them. Both, and
+what the table fetches as it is scrolled, are pieces of one question, which stands in the audit chain once.
+"""
+
+from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -8,9 +14,14 @@ import msgspec
 from fastapi import Query
 from starlette.responses import Response
 
+from .... import catalog
+from ....lake.paging import window_of
+from ....lake.query import EventRows
+from ....lake.query import page as page_of_lake
 from ....lake.query import search as search_lake
 from ....model.event import VALUE_FIELDS, Event, EventFilter, EventPage, EventQuery, Order
-from ....tools.search import Live
+from ....model.time import Window
+from ....tools.search import Live, live_history
 from ..filters import FACETS, SPANS, Asked, asked, facet_parameter, said, understood, words_of
 from ..routes import Here, OnPage, Pages
 from ..shown import Shown, link
@@ -18,6 +29,8 @@ from ..shown import Shown, link
 pages = Pages()
 #: Events that the page brings along; its script fetches the rest.
 FIRST = 50
+#: How long pieces of an answer belong to the question that was asked, and of how many sessions the last is known.
+ONE_QUESTION, SESSIONS = timedelta(hours=1), 1000
 #: Facets that are open at first.
 _OPEN = ("principal", "event", "source_ip", "error")
 
@@ -46,24 +59,44 @@ class Rows(msgspec.Struct, frozen=True):
 
     rows: list[list[str]]
     next: str | None
-    total: int
+
+
+class _Question(msgspec.Struct, frozen=True):
+    """What a session asked last, and when."""
+
+    where: EventFilter
+    window: Window | None
+    at: datetime
+
+    def holds(self, where: EventFilter, window: Window | None, now: datetime) -> bool:
+        """Whether it is the same question still, whose window (``last=24h``) has moved with the clock at most."""
+        if where != self.where or not timedelta() <= now - self.at <= ONE_QUESTION:
+            return False
+        if window is None or self.window is None:
+            return window is self.window
+        return window.length == self.window.length and timedelta() <= window.start - self.window.start <= now - self.at
 
 
 @pages.get("/search", right="read")
 def search(
     here: OnPage,
+    *,
     cursor: str | None = None,
     add: str = "",
     order: Order = "newest",
     live: Live = "never",
+    counts: bool = False,
 ) -> Response:
-    """What matches, in the usual span if none is named. ``live`` asks event history as well, which takes longer."""
+    """What matches, in the usual span if none is named. ``live`` asks event history as well, which takes longer;
+    ``counts`` has everything that is counted in the page itself."""
     query = _asked(here)
     if add:
         return here.go(_path("/search", query.adding(*understood(add))))
-    page = here.app.search(
-        query.where, query.window, order=order, limit=FIRST if here.format is None else 1000, cursor=cursor, live=live
-    )
+    if counts or here.format is not None:
+        limit = FIRST if here.format is None else 1000
+        page = here.app.search(query.where, query.window, order=order, limit=limit, cursor=cursor, live=live)
+    else:
+        page = _piece(here, query, _Piece(order, FIRST, cursor, live))
     return here.answer(
         "search.html",
         page,
@@ -75,13 +108,25 @@ def search(
             (words, _path("/search", query.parameters(last=span, **{"from": "", "to": ""})), span)
             for span, words in SPANS
         ],
-        facets=_facets(query, page),
-        histogram=_histogram(page),
-        fields=[(name, words_of(name), _description(name)) for name in VALUE_FIELDS],
+        fields=[(name, words_of(name), description) for name, description in _DESCRIPTIONS.items()],
         plain=_path("", query.parameters()),
         events=page.events,
+        nothing=not page.events and cursor is None,
         who=who,
+        saved=here.console.app.state.kept.searches(here.session.person),
+        boards=here.console.app.state.kept.boards(here.session.person, mine=True),
+        **(_counted(query, page) if isinstance(page, EventPage) else {}),
     )
+
+
+@pages.get("/search/counts", right="read")
+def counts(here: OnPage) -> Response:
+    """What is counted of all matches: totals, histogram and facets, for the page that has its events already."""
+    query = _asked(here)
+    _note(here, query)
+    asks = EventQuery(where=query.where, window=query.window, limit=1)
+    page = search_lake(here.console.app.lake, asks, now=here.console.app.now())
+    return here.page("search_counts.html", **_counted(query, page))
 
 
 @pages.get("/search/rows", right="read")
@@ -92,23 +137,18 @@ def rows(
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     live: Live = "never",
 ) -> Response:
-    """The same search, a further piece of its table: the question itself is in the audit chain already, once."""
-    query = _asked(here)
-    app = here.app
-    if live != "never":
-        page: EventPage = app.search(query.where, query.window, order=order, limit=limit, live=live)
-    else:
-        asks = EventQuery(where=query.where, window=query.window, order=order, limit=limit)
-        page = search_lake(app.lake, asks, now=app.now(), cursor=cursor, facets=False, histogram=False)
+    """A further piece of the table."""
+    page = _piece(here, _asked(here), _Piece(order, limit, cursor, live))
     shown = Shown(here.view)
-    return here.data(Rows([row_of(event, shown) for event in page.events], page.next_cursor, page.total))
+    return here.data(Rows([row_of(event, shown) for event in page.events], page.next_cursor))
 
 
 @pages.get("/search/export", right="read")
 def export(here: OnPage) -> Response:
     """Every event that matches, oldest first, as JSON lines or CSV."""
     query = _asked(here)
-    return here.stream(here.app.export(query.where, query.window).events, name="events")
+    found = here.app.export(query.where, query.window)
+    return here.stream(found.events, name="events", coverage=found.coverage)
 
 
 @pages.get("/events/{event_id}", right="read")
@@ -116,8 +156,16 @@ def event(here: OnPage, event_id: str) -> Response:
     """One event whole, and ways to everything that its key, address, person and session did."""
     found = here.app.event(event_id)
     records = [(record, _pivots(record)) for record in found.records]
+    kept, person = here.console.app.state.kept, here.session.person
     return here.answer(
-        "event.html", found, block="record", name=f"event-{event_id[:8]}", event_id=event_id, records=records
+        "event.html",
+        found,
+        block="record",
+        name=f"event-{event_id[:8]}",
+        event_id=event_id,
+        records=records,
+        pins=kept.pins_of(person, event_id),
+        boards=kept.boards(person, mine=True),
     )
 
 
@@ -146,6 +194,47 @@ def _asked(here: Here) -> Asked:
     view = here.view
     assert view.now is not None
     return asked(here.request.query_params, now=view.now, zone=view.zone)
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    """Which piece of the events."""
+
+    order: Order
+    limit: int
+    cursor: str | None
+    live: Live
+
+
+def _piece(here: Here, query: Asked, piece: _Piece) -> EventRows:
+    """A piece of the events alone; after the first, of the window that the first one had."""
+    app, window = here.app, query.window
+    first = window_of(piece.cursor) if piece.cursor is not None else None
+    if first is not None and window is not None and first.length == window.length:
+        window = first
+    _note(here, query, piece.order)
+    asks = EventQuery(where=query.where, window=window, order=piece.order, limit=piece.limit)
+    history = live_history(app, asks, piece.live)
+    page = page_of_lake(app.lake, asks, now=app.now(), cursor=piece.cursor, history=history.regions)
+    return msgspec.structs.replace(page, coverage=page.coverage.with_gaps(history.gaps, history.notes))
+
+
+def _note(here: Here, query: Asked, order: Order = "newest") -> None:
+    """Write into the audit chain who asks what, unless it is a further piece of what this session asked last."""
+    app = here.app
+    asked: OrderedDict[str, _Question] = app.kept.setdefault("searches", OrderedDict())
+    before, now = asked.get(here.session.csrf), app.now()
+    if before is not None and before.holds(query.where, query.window, now):
+        return
+    app.asked(catalog.tools()["search"], query.where, query.window, order=order)
+    asked[here.session.csrf] = _Question(query.where, query.window, now)
+    asked.move_to_end(here.session.csrf)
+    while len(asked) > SESSIONS:
+        asked.popitem(last=False)
+
+
+def _counted(query: Asked, page: EventPage) -> dict[str, Any]:
+    """What a template needs to show what was counted."""
+    return {"counted": page, "facets": _facets(query, page), "histogram": _histogram(page)}
 
 
 def _path(path: str, parameters: list[tuple[str, str]]) -> str:
@@ -186,9 +275,11 @@ def _histogram(page: EventPage) -> Mapping[str, Any] | None:
     }
 
 
-def _description(name: str) -> str:
-    field = next(each for each in msgspec.structs.fields(EventFilter) if each.name == name)
-    return str(field.type.__metadata__[0].description)
+_DESCRIPTIONS = {
+    each.name: str(each.type.__metadata__[0].description)
+    for each in msgspec.structs.fields(EventFilter)
+    if each.name in VALUE_FIELDS
+}
 
 
 class Pivot(msgspec.Struct, frozen=True):

@@ -84,7 +84,8 @@ def _description(hint: Any) -> str:
 def is_recent(here: Here) -> bool:
     """Whether the person has shown who they are so recently that they may change settings."""
     limit = timedelta(minutes=here.console.app.settings.respond.reauthenticate_minutes)
-    return here.console.app.now() - here.session.authenticated_at <= limit
+    shown = here.session.authenticated_at
+    return shown is not None and here.console.app.now() - shown <= limit
 
 
 def confirm_first(here: Here, page: str) -> Response | None:

@@ -7,10 +7,12 @@ import msgspec
 from fastapi import Form
 from starlette.responses import Response
 
-from ....access import Person
+from ....access import KeptSession, Person
 from ....errors import Forbidden, UsageError
+from ....state.access import shown_id
 from ....state.authenticators import Credential, Site
 from ....state.people import TotpEnrolment
+from ..access import SignedIn
 from ..routes import Here, OnPage, Pages
 from .settings import Text, confirm_first, is_recent, shown
 
@@ -23,14 +25,65 @@ _SAID = {
     "totp-removed": "No login asks for a code any more. Every other session of yours has ended.",
     "passkey": "From now on each login asks for a second factor: this authenticator is one.",
     "passkey-removed": "The authenticator is forgotten. Every other session of yours has ended.",
+    "session-ended": "The session has ended.",
+    "others-ended": "Every other session of yours has ended.",
+}
+#: How browsers and systems give themselves away, in the order in which they are looked for: many name others too.
+_BROWSERS = {
+    "Edg": "Edge",
+    "OPR/": "Opera",
+    "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
+    "CriOS/": "Chrome",
+    "Chrome/": "Chrome",
+    "Safari/": "Safari",
+}
+_SYSTEMS = {
+    "Windows": "Windows",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Mac OS X": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
 }
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A person, and their security keys and passkeys."""
+    """A person, their security keys and passkeys, and their sessions."""
 
     person: Person
     authenticators: tuple[Credential, ...]
+    sessions: tuple[KeptSession, ...]
+
+
+def account_of(here: Here, login: str) -> Account:
+    """A person's account.
+
+    Raises:
+        UsageError: no such person.
+    """
+    state = here.app.state
+    return Account(
+        person=state.people.get(login),
+        authenticators=tuple(state.authenticators.list(login)),
+        sessions=here.console.access.sessions_of(login),
+    )
+
+
+def device(agent: str | None) -> str:
+    """What a browser says of itself, in short: browser and system, else its beginning. Nobody vouches for it."""
+    said = agent or ""
+    browser = next((name for mark, name in _BROWSERS.items() if mark in said), None)
+    system = next((name for mark, name in _SYSTEMS.items() if mark in said), None)
+    if browser is None:
+        return said[:60] or "Unnamed browser"
+    return browser if system is None else f"{browser} on {system}"
+
+
+def this_session(here: Here) -> str:
+    """The id under which the list has the session that asks for it."""
+    return shown_id(_cookie(here))
 
 
 @pages.get(ACCOUNT, right="read")
@@ -119,25 +172,43 @@ def remove_passkey(here: OnPage, id: Text) -> Response:  # noqa: A002 - the cred
     return _anew(here, app.state.people.get(login), "passkey-removed")
 
 
+@pages.post("/settings/account/sessions/end", right="read")
+def end_session(here: OnPage, id: Text) -> Response:  # noqa: A002 - the list's own word
+    """End one of one's sessions."""
+    app = here.app
+    if id == this_session(here):
+        here.console.access.end(_cookie(here))
+        return _signed_out(here)
+    try:
+        app.state.sessions.end_one(_login(here), id, by=app.actor, now=app.now())
+    except UsageError as refused:
+        return _account(here, refused=refused, at="sessions", status=400)
+    return here.go(f"{ACCOUNT}?said=session-ended")
+
+
+@pages.post("/settings/account/sessions/end-others", right="read")
+def end_other_sessions(here: OnPage) -> Response:
+    """End every session of one's own but this one."""
+    app = here.app
+    app.state.sessions.end_others(_cookie(here), by=app.actor, now=app.now())
+    return here.go(f"{ACCOUNT}?said=others-ended")
+
+
 @pages.post("/settings/account/sign-out", right="read")
 def sign_out_everywhere(here: OnPage) -> Response:
     """End every session of one's own, this one too."""
     here.app.state.sessions.end_all(_login(here), by=here.app.actor, now=here.app.now())
-    response = here.go("/login")
-    here.console.cookies.drop_session(response)
-    return response
+    return _signed_out(here)
 
 
 def _account(
     here: Here, *, said: str = "", refused: UsageError | None = None, at: str = "", status: int = 200
 ) -> Response:
-    state, login = here.app.state, _login(here)
-    found = Account(person=state.people.get(login), authenticators=tuple(state.authenticators.list(login)))
     named = _site(here).id
     return shown(
         here,
         "settings/account.html",
-        found,
+        account_of(here, _login(here)),
         name="account",
         status=status,
         said=said,
@@ -146,6 +217,8 @@ def _account(
         # Browsers bind credentials to names; an address has none.
         nameless=named.replace(".", "").isdigit() or ":" in named,
         site=named,
+        this=this_session(here),
+        device=device,
     )
 
 
@@ -162,11 +235,24 @@ def _same(fresh: TotpEnrolment, secret: str) -> TotpEnrolment:
 
 
 def _anew(here: Here, person: Person, said: str) -> Response:
-    """On in a new session: the change has ended all of the person's."""
-    session = here.console.access.start(person, address=here.address, replaces=None)
+    """On in a new session: the change has ended all of the person's. It shows nothing anew of who they are."""
+    known = SignedIn(person, here.session.authenticated_at)
+    session = here.console.access.start(known, address=here.address, agent=here.agent, replaces=None)
     response = here.go(f"{ACCOUNT}?said={said}")
     here.console.cookies.set_session(response, session)
     return response
+
+
+def _signed_out(here: Here) -> Response:
+    response = here.go("/login")
+    here.console.cookies.drop_session(response)
+    return response
+
+
+def _cookie(here: Here) -> str:
+    session = here.console.cookies.session(here.request)
+    assert session is not None
+    return session
 
 
 def _login(here: Here) -> str:

@@ -10,10 +10,12 @@ from starlette.responses import Response
 from ....access import RIGHTS, ROLES, SCOPES, TOKEN_DAYS, TOKEN_MOST_DAYS, ApiToken, Right
 from ....errors import Forbidden, TrailwardenError, UsageError
 from ....respond.approval import same_person
+from ....state.people import PasswordLink
 from ....tools.tokens_create import TokenCreated
 from ....tools.tokens_list import TokenList
 from ..routes import Here, OnPage, Pages
 from .settings import Text, confirm_first, shown
+from .settings_account import account_of, device, this_session
 
 pages = Pages()
 PEOPLE, TOKENS = "/settings/people", "/settings/tokens"
@@ -98,12 +100,46 @@ def set_password(here: OnPage, login: Text, new: Text) -> Response:
     return _changed(here, change, at="password", then=login)
 
 
+@pages.post("/settings/people/password-link", right="administer")
+def password_link(here: OnPage, login: Text) -> Response:
+    """Make a link by which the person sets their password, and show it this once."""
+    if (first := confirm_first(here, _address(login))) is not None:
+        return first
+    app = here.app
+    try:
+        made = app.state.people.password_link(login, by=app.actor, now=app.now())
+    except UsageError as refused:
+        return _person(here, login, refused=refused, at="password", status=400)
+    return _person(here, login, made=made)
+
+
+@pages.post("/settings/people/passkeys/remove", right="administer")
+def remove_passkey(here: OnPage, login: Text, id: Text) -> Response:  # noqa: A002 - the credential's own word
+    """Forget a person's authenticator, as when it is lost."""
+    app = here.app
+    return _changed(
+        here,
+        lambda: app.state.authenticators.remove(login, id, by=app.actor, now=app.now()),
+        at="factors",
+        then=login,
+    )
+
+
+@pages.post("/settings/people/sessions/end", right="administer")
+def end_session(here: OnPage, login: Text, id: Text) -> Response:  # noqa: A002 - the list's own word
+    """End one of a person's sessions."""
+    app = here.app
+    return _changed(
+        here, lambda: app.state.sessions.end_one(login, id, by=app.actor, now=app.now()), at="sessions", then=login
+    )
+
+
 @pages.post("/settings/people/totp/remove", right="administer")
 def remove_totp(here: OnPage, login: Text) -> Response:
     """Ask a person for no code any more, as when the device is lost."""
     app = here.app
     return _changed(
-        here, lambda: app.state.people.remove_totp(login, by=app.actor, now=app.now()), at="password", then=login
+        here, lambda: app.state.people.remove_totp(login, by=app.actor, now=app.now()), at="factors", then=login
     )
 
 
@@ -208,14 +244,26 @@ def _people(
 
 
 def _person(
-    here: Here, login: str, *, refused: TrailwardenError | None = None, at: str = "", status: int = 200
+    here: Here,
+    login: str,
+    *,
+    refused: TrailwardenError | None = None,
+    at: str = "",
+    made: PasswordLink | None = None,
+    status: int = 200,
 ) -> Response:
+    found = account_of(here, login)
     return shown(
         here,
         "settings/person.html",
-        here.app.state.people.get(login),
+        found,
         name="person",
         status=status,
+        made=made,
+        address=made.address(here.console.origins[0]) if made is not None else "",
+        link_until=here.app.state.people.password_link_until(found.person.login, now=here.console.app.now()),
+        this=this_session(here),
+        device=device,
         refused=refused,
         at=at,
         roles=ROLES,

@@ -30,7 +30,7 @@ export function icon(name) {
   return drawing;
 }
 
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
 
 /** Recorded text as it may be shown: control and direction characters written out, at most `cap` characters. */
 export function safe(text, cap = 300) {
@@ -61,17 +61,3 @@ export async function fetchJson(url, options = {}) {
   if (!answer.ok) throw new Error(body.remedy ? `${body.error}. Remedy: ${body.remedy}` : body.error);
   return body;
 }
-
-/** A value kept in this browser; `otherwise` where there is none, or none that can be read. */
-export function kept(name, otherwise) {
-  const text = localStorage.getItem(name);
-  if (text === null) return otherwise;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return otherwise;
-  }
-}
-
-export const keep = (name, value) => localStorage.setItem(name, JSON.stringify(value));

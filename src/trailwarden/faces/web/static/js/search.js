@@ -1,10 +1,10 @@
-// Search: the histogram, the table of any length, live tail, pins, saved searches.
+// Search: the histogram, the table of any length, live tail.
 import uPlot from "../vendor/uplot.js";
-import { dialog, openDrawer } from "./app.js";
-import { all, fetchJson, icon, keep, kept, make, number, one, safe, toast } from "./dom.js";
+import { openDrawer } from "./app.js";
+import { all, fetchJson, make, number, one, safe, toast } from "./dom.js";
 
 // ── histogram ────────────────────────────────────────────────────────────
-const figure = one("[data-histogram]");
+let figure = null;
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // Steps of the axis in seconds, how a mark of each is written, and what a new day adds below it.
@@ -73,23 +73,38 @@ function choose(from, to) {
   location.assign(url);
 }
 
-if (figure) {
-  let plot = drawHistogram();
-  const redraw = () => {
-    plot.destroy();
-    plot = drawHistogram();
-  };
-  document.addEventListener("theme", redraw);
-  let width = figure.clientWidth;
-  new ResizeObserver(() => {
-    if (figure.clientWidth === width) return;
-    width = figure.clientWidth;
-    redraw();
-  }).observe(figure);
+let plot = null;
+let width = 0;
+
+function redraw() {
+  plot?.destroy();
+  plot = figure ? drawHistogram() : null;
 }
 
-const facets = one(".facets-fold");
-if (facets && matchMedia("(max-width: 1080px)").matches) facets.open = false;
+const narrowed = new ResizeObserver(() => {
+  if (!figure || figure.clientWidth === width) return;
+  width = figure.clientWidth;
+  redraw();
+});
+document.addEventListener("theme", redraw);
+
+/** Draw the histogram, and let go of the one that was there before. */
+function showHistogram() {
+  narrowed.disconnect();
+  plot?.destroy();
+  plot = null;
+  figure = one("[data-histogram]");
+  if (!figure) return;
+  width = figure.clientWidth;
+  redraw();
+  narrowed.observe(figure);
+}
+
+/** On narrow screens the facets are closed at first. */
+function foldFacets() {
+  const facets = one(".facets-fold");
+  if (facets && matchMedia("(max-width: 1080px)").matches) facets.open = false;
+}
 
 // ── the table ────────────────────────────────────────────────────────────
 const HEADS = ["Time", "Who", "Event", "Address", "Account", "Region", "Outcome"];
@@ -98,19 +113,19 @@ const AHEAD = 400;
 
 /** A table of any number of rows, of which only those in sight are in the page. */
 class Table {
-  constructor(place, url, total, zone) {
+  constructor(place, url, zone) {
     this.url = url;
     this.rows = [];
     this.ids = new Set();
     this.next = null;
-    this.total = total;
+    this.total = null;
     this.chosen = -1;
     this.fresh = new Set();
     this.layer = make("div", { class: "vt-rows" });
     this.space = make("div", { class: "vt-space" }, this.layer);
     this.view = make("div", { class: "vt-view", role: "rowgroup", tabindex: "0", "aria-label": "Events: j and k move, Enter opens" }, this.space);
     const heads = HEADS.map((head, index) => make("span", { role: "columnheader", class: `c-${head.toLowerCase()}` }, index ? head : `${head} (${zone})`));
-    this.table = make("div", { class: "vt", role: "table", "aria-label": "Events", "aria-rowcount": String(total) },
+    this.table = make("div", { class: "vt", role: "table", "aria-label": "Events", "aria-rowcount": "-1" },
       make("div", { role: "rowgroup" }, make("div", { class: "vt-head", role: "row" }, ...heads)), this.view);
     this.more = make("div", { class: "vt-more", role: "status" });
     place.replaceChildren(this.table, this.more);
@@ -174,7 +189,7 @@ class Table {
       const page = await fetchJson(this.rows.length ? `${this.url}&cursor=${encodeURIComponent(this.next)}` : this.url);
       for (const row of page.rows) if (!this.ids.has(row[0])) this.add(row);
       this.next = page.next;
-      this.say(page.total);
+      this.say();
     } catch (error) {
       this.more.replaceChildren(make("span", {}, `${error.message} `), make("button", { class: "button compact", type: "button", onclick: () => this.load() }, "Try again"));
       return;
@@ -189,11 +204,18 @@ class Table {
     this.rows.push(row);
   }
 
-  say(total) {
-    this.total = total;
-    this.table.setAttribute("aria-rowcount", String(total + 1));
-    one("[data-loaded]").textContent = this.rows.length < total ? `${number(this.rows.length)} of ${number(total)} loaded` : `${number(total)}`;
+  /** How many rows there are, as far as that is known: all are loaded, or they were counted. */
+  say() {
+    const loaded = number(this.rows.length);
+    const total = this.next ? this.total : this.rows.length;
+    this.table.setAttribute("aria-rowcount", total === null ? "-1" : String(total + 1));
+    one("[data-loaded]").textContent = !this.next ? loaded : total === null ? `${loaded} loaded` : `${loaded} of ${number(total)} loaded`;
     this.more.textContent = "";
+  }
+
+  counted(total) {
+    this.total = total;
+    this.say();
   }
 
   /** Rows that were not there before, on top. */
@@ -204,7 +226,8 @@ class Table {
     this.rows.unshift(...arrived);
     if (this.chosen >= 0) this.chosen += arrived.length;
     if (this.view.scrollTop > 0) this.view.scrollTop += arrived.length * this.high;
-    this.say(Math.max(page.total, this.rows.length));
+    this.total = this.total === null ? null : this.total + arrived.length;
+    this.say();
     this.later();
     return arrived.length;
   }
@@ -239,13 +262,37 @@ class Table {
 const place = one("[data-events]");
 let table = null;
 if (place) {
-  table = new Table(place, place.dataset.events, Number(place.dataset.total), place.dataset.zone);
+  table = new Table(place, place.dataset.events, place.dataset.zone);
   table.measure();
   table.load();
   document.addEventListener("row", (event) => {
     event.preventDefault();
     table.view.focus();
     table.choose(Math.max(0, Math.min(table.rows.length - 1, table.chosen + event.detail)));
+  });
+}
+
+// ── what is counted, which may come later ────────────────────────────────
+function showCounted() {
+  showHistogram();
+  foldFacets();
+  const total = one("#overview")?.dataset.total;
+  if (table && total) table.counted(Number(total));
+}
+showCounted();
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.elt.id === "overview") showCounted();
+});
+for (const failure of ["htmx:responseError", "htmx:sendError"]) {
+  document.addEventListener(failure, (event) => {
+    const overview = event.detail.elt;
+    if (overview.id !== "overview") return;
+    overview.removeAttribute("aria-busy");
+    overview.replaceChildren(
+      make("p", { role: "alert" }, "The events below are there, but they could not be counted. ",
+        make("button", { class: "button compact", type: "button", onclick: () => location.reload() }, "Try again")),
+    );
+    for (const waiting of all("#facets .waiting")) waiting.replaceChildren();
   });
 }
 
@@ -276,25 +323,3 @@ function live(on) {
 
 if (table && table.url.includes("order=newest")) tail.addEventListener("click", () => live(tail.getAttribute("aria-pressed") !== "true"));
 else tail.disabled = true;
-
-// ── saved searches ───────────────────────────────────────────────────────
-const SAVED = "saved-searches";
-const menu = one("[data-saved]");
-
-function listSaved() {
-  for (const each of all("[data-saved-search]", menu)) each.remove();
-  for (const saved of kept(SAVED, [])) {
-    menu.append(make("a", { href: `/search${saved.query}`, "data-saved-search": true }, icon("bookmark"), safe(saved.name, 60)));
-  }
-}
-one("[data-save]").addEventListener("click", () => {
-  menu.closest("details").open = false;
-  const field = make("input", { class: "input", id: "saved-name", value: all(".chip.set .value").map((each) => each.textContent).join(", ") || "All events", maxlength: 80, required: true });
-  const form = make("form", { class: "card-body stack", method: "dialog", onsubmit: () => {
-    keep(SAVED, [...kept(SAVED, []).filter((each) => each.query !== location.search), { name: field.value, query: location.search }]);
-    listSaved();
-    toast("Saved in this browser");
-  } }, make("div", { class: "field" }, make("label", { for: "saved-name" }, "Name"), field), make("div", { class: "row end" }, make("button", { class: "button primary", type: "submit" }, "Save")));
-  dialog("Save this search", form);
-});
-listSaved();
