@@ -77,7 +77,7 @@ bench: assets ## Measure ingest, search, sessions, IAM and the console; BENCH_RE
 	@$(BIN)/python -m bench.console --records $(or $(BENCH_RECORDS),200000)
 
 lock: ## Renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra demo --extra agent --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --output-file requirements.lock
+	uv pip compile pyproject.toml --extra demo --extra agent --extra postgresql --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --output-file requirements.lock
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

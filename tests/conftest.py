@@ -1,6 +1,10 @@
+import os
+
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import settings
+
+import on_postgresql
 
 # Time is measured by benchmarks; a loaded machine is no failure of a property.
 settings.register_profile("trailwarden", deadline=None)
@@ -21,3 +25,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     runtestprotocol(item, nextitem=None)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def pytest_configure() -> None:
+    """Keep state on PostgreSQL where the environment says so."""
+    url = os.environ.get(on_postgresql.VARIABLE)
+    if url:
+        on_postgresql.use(url)

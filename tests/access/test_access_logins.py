@@ -4,6 +4,7 @@ import json
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from access_kit import ADDRESS, JANE, KEEPER, NOW, OMAR, PASSWORD, House, seen
@@ -28,6 +29,20 @@ def fail(house: House, times: int, login: str = JANE, address: str | None = ADDR
     for _ in range(times):
         with pytest.raises(NotAuthenticated):
             house.login(login, "wrong wrong wrong", attempt=house.attempt(address))
+
+
+def test_whoever_is_signed_in_is_counted_apart(house: House, jane: Person) -> None:
+    again = msgspec.structs.replace(house.attempt(), again=True)
+    for login in (JANE, f"again {JANE}", f"again:{JANE}"):
+        fail(house, 12, login)
+    with pytest.raises(LoginLimited):
+        house.login()
+    assert house.login(attempt=again) == house.state.people.get(JANE)
+    for _ in range(12):
+        with pytest.raises(NotAuthenticated):
+            house.login(JANE, "wrong wrong wrong", attempt=again)
+    with pytest.raises(LoginLimited):
+        house.login(attempt=again)
 
 
 @pytest.mark.parametrize("login", [JANE, JANE.upper(), f"  {JANE} ", "ｊａｎｅ@example.com"])

@@ -13,9 +13,11 @@ from typing import Any
 
 import pyotp
 import pytest
+import sqlalchemy as sa
 from access_kit import JANE, KEEPER, OMAR, PASSWORD, House
 from click.testing import CliRunner, Result
 
+from on_postgresql import ITS_OWN
 from trailwarden.app import App
 from trailwarden.errors import NotAuthenticated
 from trailwarden.faces import cli_people, views_people
@@ -87,24 +89,28 @@ def _until(terminal: int, question: str) -> str:
     return shown
 
 
+@ITS_OWN
 def test_as_long_as_there_are_no_people_the_owner_of_the_home_decides(home: Path) -> None:
     """Whatever the environment says the user's name is."""
     said = decide(home)
     assert said == {"person": OWNER, "roles": ["admin", "approver", "responder"], "method": "interactive"}
 
 
+@ITS_OWN
 def test_a_person_decides_with_login_and_password(house: House, home: Path) -> None:
     house.add(JANE, "admin", "approver")
     said = decide(home, ("Login", JANE.upper()), ("Password", PASSWORD))
     assert said == {"person": JANE, "roles": ["admin", "approver"], "method": "interactive"}
 
 
+@ITS_OWN
 def test_the_login_of_the_linked_user_is_offered(house: House, home: Path) -> None:
     house.add(JANE)
     house.state.people.set_os_user(JANE, OWNER, by=KEEPER, now=house.now)
     assert decide(home, (f"[{JANE}]", ""), ("Password", PASSWORD))["person"] == JANE
 
 
+@ITS_OWN
 def test_a_wrong_password_decides_nothing(house: House, home: Path) -> None:
     house.add(JANE)
     said = decide(home, ("Login", JANE), ("Password", "wrong wrong wrong"))
@@ -112,6 +118,7 @@ def test_a_wrong_password_decides_nothing(house: House, home: Path) -> None:
     assert house.entries("login.failed") == [{"login": JANE, "address": None, "reason": "password"}]
 
 
+@ITS_OWN
 def test_the_code_is_asked_for(house: House, home: Path) -> None:
     house.add(JANE)
     secret = house.enrol(JANE)
@@ -120,6 +127,7 @@ def test_the_code_is_asked_for(house: House, home: Path) -> None:
     assert said["person"] == JANE
 
 
+@ITS_OWN
 def test_who_is_nobodys_person_decides_nothing_once_there_are_people(house: House, home: Path) -> None:
     house.add(JANE)
     said = decide(home, ("Login", OWNER), ("Password", PASSWORD))
@@ -160,12 +168,16 @@ def test_a_shared_database_without_people_is_decided_for_by_nobody(
         authenticate_on_terminal(app)
 
 
+@ITS_OWN
 def test_a_security_key_is_asked_for_in_the_console(house: House, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house.add(JANE)
     with house.state.write() as database:
-        database.exec_driver_sql(
-            "INSERT INTO webauthn_credential (id, person_id, public_key, sign_count, label, created_at)"
-            f" SELECT 'AAAA', id, x'00', 0, 'key', created_at FROM person WHERE login = '{JANE}'"
+        database.execute(
+            sa.text(
+                "INSERT INTO webauthn_credential (id, person_id, public_key, sign_count, label, created_at)"
+                " SELECT 'AAAA', id, :key, 0, 'key', created_at FROM person WHERE login = :login"
+            ),
+            {"key": b"\0", "login": JANE},
         )
     said = decide(home, ("Login", JANE), ("Password", PASSWORD))
     assert said["error"] == "NotAuthenticated"
@@ -236,6 +248,18 @@ def test_the_chain_holds_no_password_that_was_typed(house: House, home: Path) ->
     assert PASSWORD not in "".join(entry.body for entry in house.state.audit.entries())
 
 
+def test_a_user_of_the_operating_system_is_taken_away_and_given_to_another(house: House, home: Path) -> None:
+    house.add(JANE)
+    house.add(OMAR)
+    answer(home, "people", "link", JANE, "--os-user", "jane")
+    refused = run(home, "people", "link", OMAR, "--os-user", "jane")
+    assert refused.exit_code == 2
+    assert "--no-os-user" in refused.stderr
+    assert answer(home, "people", "link", JANE, "--no-os-user")["person"]["os_user"] is None
+    assert answer(home, "people", "link", OMAR, "--os-user", "jane")["person"]["os_user"] == "jane"
+    assert [each["os_user"] for each in house.entries("person.os_user_set")] == ["jane", None, "jane"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -245,6 +269,7 @@ def test_the_chain_holds_no_password_that_was_typed(house: House, home: Path) ->
         (("people", "totp", OMAR), "nobody has the login"),
         (("people", "remove", OMAR), "nobody has the login"),
         (("people", "link", OMAR), "nothing to link"),
+        (("people", "link", OMAR, "--os-user", "omar", "--no-os-user"), "given and taken away"),
         (("people", "link", OMAR, "--oidc-subject", "00u1"), "no OpenID Connect provider"),
         (("tokens", "create", OMAR, "--name", "ci"), "nobody has the login"),
         (("tokens", "revoke", "0123"), "no such token"),

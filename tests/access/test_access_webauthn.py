@@ -214,6 +214,7 @@ MALFORMED = [
     "not json",
     '{"id": 1}',
     '{"id":"A","rawId":"A","type":"public-key","response":{}}',
+    pytest.param("[" * 20_000, id="nested without end"),
 ]
 
 

@@ -396,6 +396,13 @@ def test_a_driver_that_is_not_installed(tmp_path: Path) -> None:
         State.open(tmp_path, "postgresql+pg8000://user@127.0.0.1/d")
 
 
+def test_postgresql_is_reached_by_the_extra_s_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingDependency, match="driver 'psycopg'") as caught:
+        State.open(tmp_path, "postgresql://user@127.0.0.1/d")
+    assert "trailwarden[postgresql]" in caught.value.remedy
+
+
 def test_a_database_by_url(tmp_path: Path) -> None:
     with State.open(tmp_path / "home", f"sqlite:///{tmp_path / 'elsewhere.db'}") as state:
         state.connections.add(ROLE, "id", now=NOW)

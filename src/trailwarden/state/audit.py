@@ -107,8 +107,7 @@ class AuditChain:
         if before is not None:
             query = query.where(table.c.seq < min(before, _MOST))
         with self._read() as database:
-            for row in database.execution_options(yield_per=_BATCH).execute(query).mappings():
-                yield Entry(**row)
+            yield from _read(database, query)
 
     def verify(self, checkpoint: Checkpoint | None = None) -> Verified:
         """Walk the whole chain, and hold it against a checkpoint of this installation if one is given.
@@ -312,12 +311,19 @@ def _exported(lines: Iterable[bytes], tail: list[Checkpoint]) -> Generator[Entry
 
 
 def _stored(database: sa.Connection, after: int = 0) -> Iterator[Entry]:
-    """The rows as they are: a value that a changed database holds as another type is kept as text, to be found."""
+    """The entries from the one after ``after`` on."""
     query = sa.select(*_SHOWN).order_by(table.c.seq)
     if after:  # without it, numbers below 1 are seen too
         query = query.where(table.c.seq > after)
-    for row in database.execution_options(yield_per=_BATCH).execute(query).mappings():
-        yield Entry(seq=row["seq"], **{name: str(row[name]) for name in row if name != "seq"})
+    return _read(database, query)
+
+
+def _read(database: sa.Connection, query: sa.Select[Any]) -> Iterator[Entry]:
+    """The rows as they are: a value that a changed database holds as another type is kept as text, to be found. Whoever
+    stops early leaves no cursor open on the server."""
+    with database.execution_options(yield_per=_BATCH).execute(query) as found:
+        for row in found.mappings():
+            yield Entry(seq=row["seq"], **{name: str(row[name]) for name in row if name != "seq"})
 
 
 def _walk(entries: Iterable[Entry], wanted: int | None) -> tuple[Verified, Mapping[int, str]]:

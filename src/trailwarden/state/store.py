@@ -163,15 +163,19 @@ def _engine(url: str) -> "Engine":
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError  # noqa: PLC0415
 
     try:
-        engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        address = sa.make_url(url)
+        if address.drivername == "postgresql":  # the driver that the extra brings along
+            address = address.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(address, pool_pre_ping=address.get_backend_name() != "sqlite")
     except (ArgumentError, NoSuchModuleError) as error:
         raise SetupError(
             "the state database's URL cannot be used: " + str(error).split("'", maxsplit=1)[0].strip(),
             remedy="write it like postgresql://user@host/database, or leave it out for SQLite",
         ) from error
     except ModuleNotFoundError as error:
+        package = "trailwarden[postgresql]" if error.name == "psycopg" else error.name
         raise MissingDependency(
-            f"the database driver {error.name!r} is not installed", remedy=f"pip install '{error.name}[binary]'"
+            f"the database driver {error.name!r} is not installed", remedy=f"pip install '{package}'"
         ) from error
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
