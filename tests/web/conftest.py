@@ -35,9 +35,9 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(browser: Browser, console: Served) -> object:
-    """Cookies of somebody with every role."""
+    """Cookies of somebody with every role, who has signed in lately enough to decide."""
     context = browser.new_context()
     browser_sign_in(context.new_page(), console.origin, EVERYTHING)
     state = context.storage_state()

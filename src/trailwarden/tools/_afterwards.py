@@ -12,6 +12,7 @@ from ..model.alert import NotableEvent
 from ..model.event import Event, EventFilter, EventQuery
 from ..model.session import Session, SessionFilter
 from ..model.time import EPOCH, Window
+from ._kept import of_the_lake
 
 if TYPE_CHECKING:
     from ..correlate import Correlator, People
@@ -24,7 +25,6 @@ _KEYS = 200
 #: So many answers are kept at most.
 _KEPT = 20_000
 _HOUR, _MICROSECOND = timedelta(hours=1), timedelta(microseconds=1)
-_PLACE = "afterwards"
 
 #: A session, and the instant after which it is looked at.
 After = tuple[Session, datetime]
@@ -33,8 +33,7 @@ After = tuple[Session, datetime]
 class _Kept:
     """What was worked out of the lake in one of its states."""
 
-    def __init__(self, stamp: int) -> None:
-        self.stamp = stamp
+    def __init__(self) -> None:
         self.notable: dict[tuple[str, datetime], tuple[NotableEvent, ...]] = {}
         self.correlator: tuple[Window, People, Correlator] | None = None
 
@@ -45,11 +44,9 @@ class Afterwards:
     def __init__(self, app: Installation, index: "SessionIndex") -> None:
         self._app = app
         self._index = index
-        stamp = app.lake.manifest.parts_stamp()
-        known = app.kept.get(_PLACE)
-        if not isinstance(known, _Kept) or known.stamp != stamp or len(known.notable) > _KEPT:
-            known = app.kept[_PLACE] = _Kept(stamp)
-        self._kept = known
+        self._kept = of_the_lake(app, "what sessions did after alerts", _Kept)
+        if len(self._kept.notable) > _KEPT:
+            self._kept.notable = {}
 
     def correlator(self, window: Window, people: "People") -> "Correlator":
         """The sessions of a window, indexed by what ties them to alerts."""

@@ -14,6 +14,7 @@ from ..model.event import EventFilter
 from ..model.finding import Coverage, Gap, Source
 from ..model.iam_report import EscalationPath, IamEvidence
 from ..model.policy import IamPrincipal, StatementRef
+from ._kept import of_the_lake
 
 if TYPE_CHECKING:
     from ..aws.connection import Connection
@@ -186,9 +187,14 @@ class Judged:
         words = _coverage_in_words(self._app, where)
         if words is None:
             return None
-        scope = where if arn is None else _of_principal(account, arn)
+        if arn is None:
+            recorded = of_the_lake(
+                self._app, f"calls in {account}", lambda: calls_of_principals(self._app.lake, where, None)
+            )
+        else:
+            recorded = calls_of_principals(self._app.lake, _of_principal(account, arn), None, resources=True)
         found: dict[str, Usage] = {}
-        for principal, calls in calls_of_principals(self._app.lake, scope, None, resources=arn is not None).items():
+        for principal, calls in recorded.items():
             actions: dict[str, tuple[str, ...] | None] = {}
             for operation, called in calls.items():
                 action = action_of(*operation)
