@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ from .aws.change import Change
 from .aws.connection import Connection
 from .aws.facts import AccountFacts
 from .aws.session_policy import missing_permissions, session_policy
-from .effects import step_effect, verify_steps
+from .effects import same_target, step_effect, verify_steps
 from .errors import AccessDenied, SetupError, UsageError
 from .guardrails import Guard
 from .model.authorization import AuthorizationSnapshot
@@ -43,8 +44,8 @@ _NO_CONFIDENCE = Confidence(score=0.0, label="none")
 class Desk:
     """Where proposals of one installation are planned and carried out.
 
-    ``guard`` is asked for what is protected each time; ``snapshot_of`` gives who may do what in an account, None where
-    that was not read; ``sleep`` (seconds) is for tests.
+    ``guard`` is asked for what is protected each time; ``snapshot_of`` gives who may do what in an account (read now
+    where its second argument says so), None where that was not read; ``sleep`` (seconds) is for tests.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Desk:
         broker: "Broker",
         now: Callable[[], datetime],
         guard: Callable[[], Guard],
-        snapshot_of: Callable[[str], AuthorizationSnapshot | None],
+        snapshot_of: Callable[[str, bool], AuthorizationSnapshot | None],
         progress: Progress | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -74,10 +75,11 @@ class Desk:
         """The accounts that a plan can be made for."""
         return tuple(dict.fromkeys(each.account_id for each in self._state.connections.list()))
 
-    def plan(self, name: str, arguments: Mapping[str, Any], *, account: str) -> Planned:
+    def plan(self, name: str, arguments: Mapping[str, Any], *, account: str, fresh: bool = False) -> Planned:
         """What the action would do in that account, from what is there now. Nothing is changed or kept.
 
-        ``arguments`` may be texts, as a command line gives them.
+        ``arguments`` may be texts, as a command line gives them. ``fresh``: who may do what is read now, not within the
+        hour.
 
         Raises:
             UsageError: no such action or argument, or no such account.
@@ -85,7 +87,7 @@ class Desk:
             NotFound: no such target in that account.
             AwsError: the target cannot be read.
         """
-        return parse_action(name, arguments).plan(self.world(account), self._guard())
+        return parse_action(name, arguments).plan(self.world(account, fresh=fresh), self._guard())
 
     def undo_plan(self, identifier: str) -> Planned:
         """What undoes an executed proposal: the undo of each step that was done and whose undo is not there yet, the
@@ -97,7 +99,7 @@ class Desk:
         """
         return self._undoing(self.ledger.get(identifier))
 
-    def world(self, account: str) -> AccountFacts:
+    def world(self, account: str, *, fresh: bool = False) -> AccountFacts:
         """The account as it is now, to read.
 
         Raises:
@@ -116,7 +118,7 @@ class Desk:
             partition=connection.partition,
             regions=self._broker.enabled_regions(connection).enabled,
             now=self._now(),
-            snapshot=lambda: self._snapshot_of(account),
+            snapshot=cache(lambda: self._snapshot_of(account, fresh)),
         )
 
     def file(
@@ -201,27 +203,41 @@ class Desk:
     def _replan(self, proposal: Proposal) -> Planned:
         if proposal.undoes is not None:
             return self._undoing(self.ledger.get(proposal.undoes))
-        return self.plan(proposal.action, proposal.arguments, account=proposal.account)
+        again = self.plan(proposal.action, proposal.arguments, account=proposal.account, fresh=True)
+        if proposal.administrator is not None and again.administrator is None:
+            raise SetupError(
+                f"who is an administrator of account {proposal.account} was known when this was proposed, and could "
+                "not be read again",
+                remedy="`trailwarden iam scan --refresh` says why; then propose it again",
+            )
+        return again
 
     def _undoing(self, original: Proposal) -> Planned:
         world = self.world(original.account)
         done = {each.number for each in original.outcomes if each.state in _DONE}
         steps: list[Step] = []
+        lost: list[str] = []
         for step in reversed([each for each in original.plan.steps if each.number in done and each.undo is not None]):
             assert step.undo is not None
             back = Step(number=len(steps) + 1, call=step.undo, does=f"undo: {step.does}", undo=step.call)
-            seen = step_effect(world, step.undo, target_of(original.plan, step))
-            if seen is None:
+            target = target_of(original.plan, step)
+            seen = step_effect(world, step.undo, target)
+            if seen:
+                continue
+            there = same_target(world, step.undo, target)
+            if there and seen is False:
+                steps.append(back)
+            elif there or seen is False:
+                lost.append(step.does)  # the target is gone, or what of it this was done to
+            else:
                 raise Refused(
                     f"whether “{step.does}” is still in force cannot be known: the target may be another one now",
                     remedy="look at the target, and propose what it needs by itself",
                 )
-            if not seen:
-                steps.append(back)
         if not steps:
-            lost = " ".join(original.plan.irreversible)
+            why = " ".join(original.plan.irreversible)
             raise Refused(
-                f"nothing of proposal {original.id} is left that could be undone" + (f": {lost}" if lost else ""),
+                f"nothing of proposal {original.id} is left that could be undone" + (f": {why}" if why else ""),
                 remedy="its export says what was destroyed, so that it can be made again by hand",
             )
         plan = Plan(
@@ -231,7 +247,8 @@ class Desk:
             steps=tuple(steps),
             pre_state={"undoes": original.id, "steps": [step.call.api for step in steps]},
         )
-        return Planned(plan=plan, arguments=original.arguments, administrator=original.administrator)
+        notes = tuple(f"not undone, since what it was done to is gone: {each}" for each in lost)
+        return Planned(plan=plan, arguments=original.arguments, administrator=original.administrator, notes=notes)
 
     def _lacking(self, plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The permissions that the respond role lacks for the plan, and what cannot be said of it."""
@@ -239,7 +256,7 @@ class Desk:
         if connection is None:
             every = tuple(sorted({step.call.api for step in plan.steps}))
             return every, ("no role to respond with is connected in this account, so that nothing can be carried out",)
-        snapshot = self._snapshot_of(plan.account)
+        snapshot = self._snapshot_of(plan.account, False)
         if snapshot is None:
             return (), ("what the respond role may do was not read: lacking permissions show only when it is used",)
         return missing_permissions(plan, snapshot, connection.role_arn), ()
@@ -298,6 +315,10 @@ class _Doer:
         """Whether the step's effect is there."""
         return step_effect(self._desk.world(self._proposal.account), step.call, target_of(self._proposal.plan, step))
 
+    def waits(self) -> Iterator[None]:
+        """Once at once, then after each wait of VERIFY_WAITS."""
+        return self._desk.waits()
+
     def do(self, step: Step) -> str | None:
         """Make the step's call with the credentials of this proposal."""
         if self._change is None:
@@ -313,7 +334,7 @@ class _Doer:
         action = parse_action(self._proposal.action, self._proposal.arguments)
         look = verify_steps if self._proposal.undoes is not None else action.verify
         seen = None
-        for _ in self._desk.waits():
+        for _ in self.waits():
             seen = look(self._desk.world(self._proposal.account), self._proposal.plan)
             if seen.ok:
                 break

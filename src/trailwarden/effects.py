@@ -76,6 +76,14 @@ def _same(world: World, call: Call, target: Target) -> bool | None:
     return True if found[identifier] == target.id else None
 
 
+def same_target(world: World, call: Call, target: Target) -> bool:
+    """Whether whom the call names is there, and still is the target. Raises as ``step_effect``."""
+    try:
+        return _same(world, call, target) is True
+    except NotFound:
+        return False
+
+
 def _gone_with_its_holder(read: Effect) -> Effect:
     """A reading of something that belongs to a principal: gone if the holder is, unknown if the holder is another."""
 

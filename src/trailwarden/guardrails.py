@@ -29,6 +29,9 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     ``principals`` are ARNs or names, ``*`` allowed; ``instances`` instance ids; ``tags`` are ``key`` or ``key=value``
     of what must not be touched; ``addresses`` networks that are one's own; ``revoke_sessions`` whether that action,
     whose iam:PutRolePolicy is as good as administrator access, is wanted here at all.
+
+    ``used_addresses`` are addresses that this installation's roles call from day by day, and so its own;
+    ``seen_addresses`` others that the roles called from, which may be those of whoever stole a session.
     """
 
     own: tuple[str, ...] = ()
@@ -37,6 +40,8 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     instances: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    used_addresses: tuple[str, ...] = ()
+    seen_addresses: tuple[str, ...] = ()
     revoke_sessions: bool = False
 
     def principal(self, arn: str, tags: Mapping[str, str] | None = None) -> str | None:
@@ -86,10 +91,19 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
         if not network.is_global and not any(within(network, each) for each in _DOCUMENTATION):
             return f"{network} is not a public network: nobody reaches a web ACL from it"
         settings = ((parse_network(each), "the setting respond.own_addresses") for each in self.addresses)
-        for mine, what in (*settings, *own):
+        used = ((parse_network(each), "this installation calls from it day by day") for each in self.used_addresses)
+        for mine, what in (*settings, *used, *own):
             if mine.version == network.version and mine.overlaps(network):
                 return f"{network} holds {mine}, one's own: {what}"
         return None
+
+    def seen_within(self, network: Network) -> str | None:
+        """What gives pause about blocking a network that this installation's roles called from; None if nothing."""
+        seen = [each for each in self.seen_addresses if within(parse_network(each), network)]
+        if not seen:
+            return None
+        more = f" and {len(seen) - 1} more of it" if len(seen) > 1 else ""
+        return f"our own role was used from {seen[0]}{more}: it may be ours, or a session of the role was stolen"
 
 
 def parse_network(text: str) -> Network:

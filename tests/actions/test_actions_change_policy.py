@@ -18,12 +18,14 @@ from actions_kit import (
     scenarios,
     snapshot_of,
     trust,
+    world_of_john,
 )
 from botocore.exceptions import ClientError
 
 from trailwarden.action import steps_of
 from trailwarden.actions import actions
 from trailwarden.actions.delete_access_key import DeleteAccessKey
+from trailwarden.actions.delete_user import DeleteUser
 from trailwarden.actions.disable_user import DisableUser
 from trailwarden.aws.session_policy import (
     PUBLISHED_SAMPLE,
@@ -55,6 +57,18 @@ def attach(policy: str, user: str = "john") -> Call:
     resource = f"arn:aws:iam::{ACCOUNT}:user/{user}"
     params = {"UserName": user, "PolicyArn": policy}
     return Call(api="iam:AttachUserPolicy", params=params, region="us-east-1", resources=(resource,))
+
+
+def of_john(verb: str, kind: str, name: str, *policies: str) -> list[Call]:
+    """Calls that attach or detach policies of one holder."""
+    resource = f"arn:aws:iam::{ACCOUNT}:{kind.lower()}/{name}"
+    return [
+        Call(
+            api=f"iam:{verb}{kind}Policy", params={f"{kind}Name": name, "PolicyArn": each}, region="us-east-1",
+            resources=(resource,),
+        )
+        for each in policies
+    ]  # fmt: skip
 
 
 def responder(admin: boto3.Session, policy: dict[str, Any] | str) -> None:
@@ -236,3 +250,40 @@ def test_a_role_that_was_not_read_is_not_one_that_lacks_nothing(admin: boto3.Ses
         lacking_for_action(DisableUser, snapshot, RESPONDER)
     with pytest.raises(UsageError, match="was not there when IAM was read"):
         missing_permissions(plan_of(attach(READ_ONLY)), snapshot, RESPONDER)
+
+
+# --- many policies of one holder --------------------------------------------------------------------------------------
+
+MANY = [
+    f"arn:aws:iam::aws:policy/{name}"
+    for name in (
+        "AmazonS3FullAccess", "AmazonEC2FullAccess", "AmazonRDSFullAccess", "AWSLambda_FullAccess", "IAMReadOnlyAccess",
+        "CloudWatchFullAccess", "AmazonSQSFullAccess", "AmazonSNSFullAccess", "AmazonVPCFullAccess",
+        "AmazonDynamoDBFullAccess",
+    )
+]  # fmt: skip
+
+
+def test_as_many_policies_as_the_quota_allows_fit_into_one_session_policy() -> None:
+    everything: dict[str, Any] = {
+        "access_keys": {"AKIAIOSFODNN7EXAMPLE": "Active", "AKIAI44QH8DHBEXAMPLE": "Active"},
+        "password": "2026-01-01T00:00:00Z",
+        "groups": ["dev", "ops"],
+        "mfa": [f"arn:aws:iam::{ACCOUNT}:mfa/john"],
+    }
+    planned = DeleteUser(user="john").plan(world_of_john(attached=MANY, **everything), GUARD).plan
+    text = session_policy(planned)
+    assert len(text) <= SESSION_POLICY_LIMIT
+    (detaching,) = [each for each in json.loads(text)["Statement"] if "iam:DetachUserPolicy" in each["Action"]]
+    assert sorted(detaching["Condition"]["ArnEquals"]["iam:PolicyARN"]) == sorted(MANY)
+    assert detaching["Resource"] == f"arn:aws:iam::{ACCOUNT}:user/john"
+
+
+def test_no_holder_gets_another_ones_policies() -> None:
+    calls = [*of_john("Detach", "User", "john", *MANY[:2]), *of_john("Detach", "Group", "ops", *MANY[2:4])]
+    statements = json.loads(session_policy(plan_of(*calls)))["Statement"]
+    assert [(each["Action"], each["Resource"].rsplit(":", 1)[-1]) for each in statements] == [
+        ("iam:DetachUserPolicy", "user/john"),
+        ("iam:DetachGroupPolicy", "group/ops"),
+    ]
+    assert [each["Condition"]["ArnEquals"]["iam:PolicyARN"] for each in statements] == [MANY[:2], MANY[2:4]]

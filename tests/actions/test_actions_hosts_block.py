@@ -1,5 +1,6 @@
 """Blocking addresses: where they go, what is refused, and what the plan says of its effect."""
 
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,10 +21,12 @@ from actions_hosts_kit import (
 from actions_kit import FakeWorld, LiveWorld, carry_out, client, do, undo
 
 from trailwarden.action import Planned, Refused
+from trailwarden.actions._waf import RESOURCE_TYPES
 from trailwarden.actions.block_ip import BlockIp, own_addresses
 from trailwarden.demo.emulator import Emulator, Fault
 from trailwarden.errors import AccessDenied, NotFound, UsageError
 from trailwarden.guardrails import Guard
+from trailwarden.iam.catalog import catalog
 from trailwarden.model.proposal import Call
 
 KEPT = "9.9.9.9/32"
@@ -168,7 +171,7 @@ def test_several_sets_have_to_be_told_apart(admin: boto3.Session, live: LiveWorl
         plan(live, ip_set="six")
     with pytest.raises(NotFound, match="there is no IP set three"):
         plan(live, ip_set="three")
-    with pytest.raises(Refused, match="of account 222222222222"):
+    with pytest.raises(NotFound, match="of account 222222222222"):
         plan(live, ip_set=one.replace("111111111111", "222222222222"))
     with pytest.raises(UsageError, match="not the ARN of an IP set"):
         plan(live, ip_set="arn:aws:iam::111111111111:user/john")
@@ -320,3 +323,74 @@ def test_writers_at_once_lose_nothing_near_the_limit(admin: boto3.Session, live:
     with pytest.raises(UsageError, match="10,001 addresses"):
         do(admin, more)
     assert len(addresses_of(admin, arn)) == 10_000
+
+
+# --- what the web ACL protects, as far as that can be read ----------------------------------------------------------
+
+
+class Blind(LiveWorld):  # type: ignore[misc] # the shared kit is Any here
+    """The emulator to a role that may not list what web ACLs protect of these kinds."""
+
+    kinds: frozenset[str] = frozenset()
+
+    def call(self, api: str, region: str | None = None, **params: Any) -> Mapping[str, Any]:
+        if params.get("ResourceType") in self.kinds:
+            raise AccessDenied(f"not authorized to perform: {RESOURCE_TYPES[params['ResourceType']]}", operation=api)
+        return super().call(api, region, **params)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "protects", "said", "grave"),
+    [
+        ({"COGNITO_USER_POOL"}, BALANCER, "any COGNITO_USER_POOL could not be read", False),
+        ({"APPSYNC", "COGNITO_USER_POOL"}, None, "any APPSYNC, COGNITO_USER_POOL could not be read", True),
+        (RESOURCE_TYPES, BALANCER, "any API_GATEWAY, APPLICATION_LOAD_BALANCER", True),
+    ],
+    ids=["one", "nothing-seen", "all"],
+)
+def test_it_is_blocked_although_not_all_that_it_protects_can_be_read(
+    admin: boto3.Session, kinds: Iterable[str], protects: str | None, said: str, grave: bool
+) -> None:
+    web_acl(admin, "site", block_rule(make_set(admin)), protects=protects)
+    world = Blind(admin)
+    world.kinds = frozenset(kinds)
+    planned = plan(world)
+    (unread,) = [each for each in planned.blast_radius if "could not be read" in each.text]
+    assert said in unread.text
+    assert unread.grave is grave
+    assert not any("protects nothing" in each.text for each in planned.blast_radius)
+    assert [each.call.api for each in planned.plan.steps] == ["wafv2:UpdateIPSet"]
+
+
+def test_each_kind_that_a_service_lists_for_waf_has_its_permission() -> None:
+    declared = {each.action for each in BlockIp.reads}
+    assert set(filter(None, RESOURCE_TYPES.values())) <= declared
+    assert {catalog().number(each) for each in declared}.isdisjoint({None}), "AWS knows no such permission"
+
+
+# --- one's own addresses ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("guard", "why"),
+    [
+        ({"addresses": ("192.0.3.0/24",)}, "the setting respond.own_addresses"),
+        ({"used_addresses": (ADDRESS,)}, "calls from it day by day"),
+    ],
+)
+def test_own_addresses_are_refused(live: LiveWorld, guard: dict[str, Any], why: str) -> None:
+    with pytest.raises(Refused, match=why):
+        plan(live, guard=Guard(**guard))
+
+
+def test_an_address_from_which_our_own_role_was_used_can_be_blocked_with_a_warning(
+    admin: boto3.Session, live: LiveWorld
+) -> None:
+    web_acl(admin, "site", block_rule(make_set(admin)))
+    seen = Guard(seen_addresses=(ADDRESS, "192.0.3.8"))
+    (warned,) = [each for each in plan(live, guard=seen).blast_radius if each.kind == "own_address"]
+    assert warned.grave
+    assert f"our own role was used from {ADDRESS}: it may be ours" in warned.text
+    (wide,) = [each for each in plan(live, "192.0.3.0/24", guard=seen).blast_radius if each.kind == "own_address"]
+    assert f"{ADDRESS} and 1 more of it" in wide.text
+    assert not [each for each in plan(live, "192.0.3.9", guard=seen).blast_radius if each.kind == "own_address"]

@@ -12,6 +12,7 @@ from actions_kit import (
     READ_ONLY,
     FakeWorld,
     LiveWorld,
+    carry_out,
     client,
     document,
     snapshot_of,
@@ -33,6 +34,7 @@ from actions_roles_kit import (
 )
 
 from trailwarden.action import Refused
+from trailwarden.actions.detach_admin_policies import DetachAdminPolicies
 from trailwarden.errors import NotFound, UsageError
 from trailwarden.guardrails import Guard
 from trailwarden.model.policy import IamRole, PolicySource, UnreadablePolicy, parse_policy
@@ -246,8 +248,8 @@ def test_a_protected_group_is_not_left(admin: boto3.Session) -> None:
         ("policy/john", UsageError, "not a user, role or group"),
         ("group/a b", UsageError, "not a user, role or group"),
         ("arn:aws:s3:::example", UsageError, "not a user, role or group"),
-        (f"arn:aws:iam::{OTHER_ACCOUNT}:role/Deploy", Refused, "is a role of account 222222222222"),
-        (f"arn:aws-cn:iam::{ACCOUNT}:role/Deploy", Refused, "this is 111111111111"),
+        (f"arn:aws:iam::{OTHER_ACCOUNT}:role/Deploy", NotFound, "is a role of account 222222222222"),
+        (f"arn:aws-cn:iam::{ACCOUNT}:role/Deploy", NotFound, "this is 111111111111"),
         (f"arn:aws:iam::{ACCOUNT}:root", Refused, "root user"),
         ("group/none", NotFound, "none"),
         ("role/none", NotFound, "none"),
@@ -298,3 +300,42 @@ def test_what_of_its_policies_was_not_read_leaves_it_unknown(admin: boto3.Sessio
     else:
         assert planned.administrator is False
         assert unknown == []
+
+
+# --- other ways to administrator access -------------------------------------------------------------------------------
+
+
+def test_the_ways_that_are_left_are_in_the_plan_and_in_what_was_read_back(admin: boto3.Session) -> None:
+    user(admin, "boss", ADMINISTRATOR_ACCESS)
+    user(admin, "john", ADMINISTRATOR_ACCESS, own=document("iam:AttachUserPolicy"))
+    action = DetachAdminPolicies(principal="user/john")
+    world = seen(admin)
+    planned = action.plan(world, Guard())
+    (way,) = [each for each in graves(planned) if "can still become an administrator" in each]
+    assert "iam:AttachUserPolicy" in way
+    carry_out(admin, planned.plan)
+    seen_back = action.verify(world, planned.plan)
+    assert seen_back.ok
+    assert "john can still become an administrator" in seen_back.detail
+    assert "iam:AttachUserPolicy" in seen_back.detail
+
+
+def test_where_no_way_is_left_that_is_said(admin: boto3.Session) -> None:
+    user(admin, "boss", ADMINISTRATOR_ACCESS)
+    user(admin, "john", ADMINISTRATOR_ACCESS, own=document("s3:ListAllMyBuckets"))
+    action, world = DetachAdminPolicies(principal="user/john"), seen(admin)
+    planned = action.plan(world, Guard())
+    assert not [each for each in said(planned, "remains") if "become an administrator" in each]
+    carry_out(admin, planned.plan)
+    assert "no other way to administrator access is known" in action.verify(world, planned.plan).detail
+
+
+def test_what_is_left_of_one_who_is_gone_or_not_read_is_said(admin: boto3.Session) -> None:
+    user(admin, "boss", ADMINISTRATOR_ACCESS)
+    user(admin, "john", ADMINISTRATOR_ACCESS)
+    action = DetachAdminPolicies(principal="user/john")
+    planned = action.plan(seen(admin), Guard())
+    carry_out(admin, planned.plan)
+    assert "is not known: IAM was not read" in action.verify(LiveWorld(admin), planned.plan).detail
+    client(admin, "iam").delete_user(UserName="john")
+    assert "john is gone" in action.verify(LiveWorld(admin), planned.plan).detail

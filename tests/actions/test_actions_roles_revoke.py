@@ -327,7 +327,7 @@ def test_protected_roles_are_refused(arn: str, guard: Guard, why: str) -> None:
     [
         ("none", NotFound, "none"),
         (f"arn:aws:iam::{ACCOUNT}:role/Deploy", Refused, "the role of that name is .*role/ci/Deploy"),
-        (f"arn:aws:iam::{OTHER_ACCOUNT}:role/Deploy", Refused, "is a role of account"),
+        (f"arn:aws:iam::{OTHER_ACCOUNT}:role/Deploy", NotFound, "is a role of account"),
         ("a b", UsageError, "not a user, role or group"),
         (f"arn:aws:iam::{ACCOUNT}:user/john", UsageError, "john is no role"),
     ],

@@ -28,7 +28,7 @@ from trailwarden.action import Refused
 from trailwarden.actions.delete_user import DeleteUser
 from trailwarden.actions.disable_user import DisableUser
 from trailwarden.demo.emulator import Emulator
-from trailwarden.errors import AccessDenied, NotFound, UsageError
+from trailwarden.errors import AccessDenied, NotFound, TrailwardenError, UsageError
 from trailwarden.guardrails import Guard
 from trailwarden.model.proposal import Plan
 
@@ -156,19 +156,19 @@ def test_a_key_that_was_used_meanwhile_has_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "why"),
+    ("user", "error", "why"),
     [
-        (f"arn:aws:iam::{ACCOUNT}:root", "root user"),
-        ("<root_account>", "root user"),
-        ("root", "root user"),
-        (f"arn:aws:iam::{OTHER_ACCOUNT}:user/john", f"account {OTHER_ACCOUNT}"),
-        (f"arn:aws-cn:iam::{ACCOUNT}:user/john", "a user of account"),
-        (f"arn:aws:iam::{ACCOUNT}:user/staff/john", "the user of that name is"),
+        (f"arn:aws:iam::{ACCOUNT}:root", Refused, "root user"),
+        ("<root_account>", Refused, "root user"),
+        ("root", Refused, "root user"),
+        (f"arn:aws:iam::{OTHER_ACCOUNT}:user/john", NotFound, f"account {OTHER_ACCOUNT}"),
+        (f"arn:aws-cn:iam::{ACCOUNT}:user/john", NotFound, "a user of account"),
+        (f"arn:aws:iam::{ACCOUNT}:user/staff/john", Refused, "the user of that name is"),
     ],
 )
-def test_users_that_are_not_reached(user: str, why: str) -> None:
+def test_users_that_are_not_reached(user: str, error: type[TrailwardenError], why: str) -> None:
     world = world_of_john().answer("iam:GetUser", NotFound("no such user"), UserName="root")
-    with pytest.raises(Refused, match=why) as refusal:
+    with pytest.raises(error, match=why) as refusal:
         DisableUser(user=user).plan(world, Guard())
     assert refusal.value.remedy
 
@@ -415,3 +415,38 @@ def test_deleting_the_password_too(admin: boto3.Session, live: LiveWorld) -> Non
     with pytest.raises(ClientError, match="NoSuchEntity"):
         client(admin, "iam").get_login_profile(UserName="john")
     assert action.verify(live, plan).ok
+
+
+# --- the order, and what the user got meanwhile ----------------------------------------------------------------------
+
+
+def test_keys_and_the_deny_come_before_what_is_worth_less() -> None:
+    held: dict[str, Any] = {"ssh_keys": {"APKA1": "Active"}, "services": {"ACCA1": "Active"}}
+    plan = planned(world_of_john(access_keys={KEY: "Active"}, certificates={"CERT1": "Active"}, **held))
+    assert apis(plan) == [
+        "iam:UpdateAccessKey",
+        "iam:AttachUserPolicy",
+        "iam:UpdateServiceSpecificCredential",
+        "iam:UpdateSSHPublicKey",
+        "iam:UpdateSigningCertificate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deny", "more", "active"),
+    [
+        (True, {}, None),
+        (True, {"access_keys": {KEY: "Inactive", SPARE: "Active"}}, f"access key {SPARE}"),
+        (False, {"access_keys": {KEY: "Inactive", SPARE: "Active"}}, f"access key {SPARE}"),
+        (False, {"services": {"ACCA1": "Active"}}, "service-specific credential ACCA1"),
+        (False, {"password": "2026-11-24T11:59:00Z"}, "a password"),
+        (True, {"password": "2026-11-24T11:59:00Z"}, None),
+    ],
+)
+def test_what_the_user_got_meanwhile_is_read_back(deny: bool, more: dict[str, Any], active: str | None) -> None:
+    action = DisableUser(user="john", deny=deny)
+    plan = action.plan(world_of_john(access_keys={KEY: "Active"}), Guard()).plan
+    after = {"access_keys": {KEY: "Inactive"}, "attached": [DENY_ALL] if deny else [], **more}
+    seen = action.verify(world_of_john(**after), plan)
+    assert seen.ok is (active is None)
+    assert active is None or active in seen.detail

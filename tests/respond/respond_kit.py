@@ -1,7 +1,7 @@
 """A plan in a world of files, people who decide, and a clock that a test sets."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,11 +72,19 @@ class Office:
     state: Database
     clock: Clock = field(default_factory=Clock)
     approvers: Collection[str] = (JANE, OMAR, PRIYA)
+    people: Collection[str] = (JANE, OMAR, PRIYA)
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.state, now=self.clock, approvers=lambda: self.approvers, policy=self.policy, lease_for=LEASE)
+        return Ledger(
+            self.state,
+            now=self.clock,
+            approvers=lambda: self.approvers,
+            people=lambda: self.people,
+            policy=self.policy,
+            lease_for=LEASE,
+        )
 
     def session(self, name: str = OMAR, *, method: Method = "interactive", **more: Any) -> Session:
         said: dict[str, Any] = {
@@ -149,6 +157,7 @@ def reach(office: Office, state: State) -> Proposal:
         lease = ledger.intend(ledger.begin(undo.id, "one"), 1)
         ledger.outcome(lease, 1, "done")
         ledger.finish(lease)
+        ledger.verified(undo.id, ok=True, detail="the key is active again", worker="one")
         ended = ledger.get(proposal.id)
     return ended
 
@@ -173,6 +182,9 @@ class World:
 
     def is_done(self, step: Step) -> bool | None:
         return step.number in self.effects()
+
+    def waits(self) -> Iterable[None]:
+        return (None,) * 10
 
     def do(self, step: Step) -> str | None:
         self.point("before the effect")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from respond_kit import JANE, MODEL, NOW, OMAR, PRIYA, RULE, TOKEN, Office, person, plan_for, user
+from respond_kit import JANE, MODEL, NOW, OMAR, PRIYA, RULE, TOKEN, Office, person, plan_for, reach, user
 
 from trailwarden.model.proposal import Approval, Plan
 from trailwarden.respond import ApprovalPolicy, Approver, Denied, IllegalMove, Ledger, Session
@@ -239,6 +239,52 @@ def test_too_few_approvers_are_said_at_once(office: Office) -> None:
     office.policy = ApprovalPolicy(two_for_administrators=True)
     office.approvers = (JANE, OMAR)
     assert office.propose(administrator=True).history[0].note == "it needs 2 approvals, and 1 may give one"
+
+
+def test_a_setting_that_was_tightened_holds_for_what_waits(office: Office) -> None:
+    proposal = office.propose(administrator=True)
+    office.policy = ApprovalPolicy(two_for_administrators=True)
+    once = office.ledger.approve(proposal.id, office.approver(), proposal.plan.sha256)
+    assert (once.state, office.ledger.needed(once)) == ("pending", 2)
+    twice = office.ledger.approve(proposal.id, office.approver(PRIYA), proposal.plan.sha256)
+    assert twice.state == "approved"
+
+
+def test_a_setting_that_was_loosened_does_not_hold_for_what_waits(office: Office) -> None:
+    office.policy = ApprovalPolicy(two_for_administrators=True)
+    proposal = office.propose(administrator=True)
+    office.policy = ApprovalPolicy()
+    assert office.ledger.approve(proposal.id, office.approver(), proposal.plan.sha256).state == "pending"
+
+
+def test_a_setting_changes_nothing_of_what_is_done(office: Office) -> None:
+    proposal = reach(office, "verified")
+    office.policy = ApprovalPolicy(two_for_administrators=True, two_for_irreversible=True)
+    assert office.ledger.needed(proposal) == 1
+
+
+def test_the_approval_of_somebody_who_is_shut_out_since_is_none(office: Office) -> None:
+    office.policy = ApprovalPolicy(two_for_administrators=True)
+    proposal = office.propose(administrator=True)
+    office.ledger.approve(proposal.id, office.approver(OMAR), proposal.plan.sha256)
+    office.approvers = (JANE, PRIYA)
+    second = office.ledger.approve(proposal.id, office.approver(PRIYA), proposal.plan.sha256)
+    assert second.state == "pending"
+    with pytest.raises(IllegalMove):
+        office.ledger.begin(proposal.id, "one")
+
+
+def test_whoever_proposed_before_there_were_people_could_be_any_of_them(office: Office) -> None:
+    """The owner of the home proposes as the user of the operating system, and is then added as jane."""
+    office.people = ("jane",)
+    proposal = office.propose(by=person("jane"))
+    office.people = office.approvers
+    for each in (JANE, OMAR):
+        denied(
+            office,
+            "unknown_proposer",
+            partial(office.ledger.approve, proposal.id, office.approver(each), proposal.plan.sha256),
+        )
 
 
 # ---------------------------------------------------------------- no four eyes

@@ -22,6 +22,7 @@ approved reject rejected
 approved cancel cancelled
 approved expire expired
 approved begin executing
+approved unapprove pending
 executing join executing
 executing take_over executing
 executing supersede superseded

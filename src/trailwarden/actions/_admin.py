@@ -11,12 +11,13 @@ from typing import Any, Literal
 import msgspec
 
 from ..action import Need, Refused, World
-from ..errors import UsageError
+from ..errors import NotFound, UsageError
 from ..iam.clauses import Answer
 from ..iam.effective import administrator, effective, permissions_in
 from ..iam.request import Policies
 from ..model.arn import PARTITIONS, Arn, role_of_session
 from ..model.authorization import AuthorizationSnapshot
+from ..model.iam_report import EscalationPath
 from ..model.policy import (
     AccountAuthorization,
     IamGroup,
@@ -107,8 +108,9 @@ def find_principal(world: World, text: str) -> Principal:
 
     Raises:
         UsageError: not such an ARN or name.
-        Refused: root, or a principal of another account or path.
-        NotFound, AwsError: as AWS answered.
+        Refused: root, or a principal of another path.
+        NotFound: it is of another account, or there is none.
+        AwsError: as AWS answered.
     """
     arn = role_of_session(Arn.parse(text)) if text.startswith("arn:") else None
     if arn is not None and arn.resource == "root":
@@ -120,7 +122,7 @@ def find_principal(world: World, text: str) -> Principal:
             f"not a user, role or group: {text[:256]!r}", remedy="give its ARN, or user/NAME, role/NAME or group/NAME"
         )
     if arn is not None and (arn.account, arn.partition) != (world.account, world.partition):
-        raise Refused(
+        raise NotFound(
             f"{name} is a {prefix} of account {arn.account}, this is {world.account}",
             remedy=f"propose it for the account that owns the {prefix}",
         )
@@ -213,13 +215,14 @@ def why_admin(policy: Policy, holder: str) -> str | None:
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Who of those that a change concerns is an administrator ``before`` and ``after`` it, by ARN, and ``through``
     which statements after it. ``anybody``: whether anyone in the account is one after it, at best. ``unknown`` are
-    policies that bear on them and could not be read."""
+    policies that bear on them and could not be read; ``ways`` how those who are none after it can become one again."""
 
     before: Mapping[str, Answer]
     after: Mapping[str, Answer]
     through: Mapping[str, tuple[str, ...]]
     anybody: Answer
     unknown: Mapping[str, tuple[str, ...]]
+    ways: Mapping[str, tuple[EscalationPath, ...]] = {}
 
     @property
     def losing(self) -> tuple[str, ...]:
@@ -319,7 +322,27 @@ def standing_after(
         },
         anybody=next((each for each in ("yes", "conditional") if each in answers), "no"),
         unknown={arn: theirs.unknown for arn, theirs in after.items()},
+        ways=ways_left(snapshot, then, concerned),
     )
+
+
+def ways_left(
+    snapshot: AuthorizationSnapshot, account: AccountAuthorization, concerned: Sequence[str]
+) -> Mapping[str, tuple[EscalationPath, ...]]:
+    """By ARN, the ways by which those concerned who are no administrators of ``account`` can become one."""
+    from ..iam.escalation import Subject, escalations  # noqa: PLC0415
+
+    found = escalations(Subject(msgspec.structs.replace(snapshot, authorization=account)))
+    return {arn: found[arn] for arn in concerned if arn in found}
+
+
+def way_in_words(arn: str, paths: Sequence[EscalationPath]) -> str:
+    """The shortest way, and how many more there are."""
+    first, *more = paths
+    calls = ", then ".join(dict.fromkeys(action for step in first.steps for action in step.actions))
+    sure = "can" if first.certain else "may be able to"
+    rest = f"; {len(more)} more ways" if len(more) > 1 else "; 1 more way" if more else ""
+    return f"{Arn.parse(arn).name} {sure} still become an administrator ({Arn.parse(first.to).name}) by {calls}{rest}"
 
 
 def _told(ref: StatementRef, arn: str) -> str:

@@ -130,9 +130,10 @@ def find_user(world: World, text: str) -> Mapping[str, Any]:
     """What GetUser says of the user with this name or ARN.
 
     Raises:
-        Refused: root, or a user of another account or path.
+        Refused: root, or a user of another path.
         UsageError: neither a user's name nor ARN.
-        NotFound, AwsError: as AWS answered.
+        NotFound: it is of another account, or there is none.
+        AwsError: as AWS answered.
     """
     arn = Arn.parse(text) if text.startswith("arn:") else None
     if arn is not None and arn.resource == "root":
@@ -140,7 +141,7 @@ def find_user(world: World, text: str) -> Mapping[str, Any]:
     if arn is not None and (arn.service, arn.kind) != ("iam", "user"):
         raise UsageError(f"not the ARN of an IAM user: {text[:256]!r}", remedy="a role's sessions: revoke_sessions")
     if arn is not None and (arn.account, arn.partition) != (world.account, world.partition):
-        raise Refused(
+        raise NotFound(
             f"{arn.name} is a user of account {arn.account}, this is {world.account}",
             remedy="propose it for the account that owns the user",
         )
@@ -197,7 +198,7 @@ def read_user(world: World, guard: Guard, text: str) -> HeldUser:
         lists[kind] = tuple(sorted(entries, key=lambda each: str(each[identifier])))
     held = HeldUser(
         user=user,
-        login_profile=_login_profile(world, name),
+        login_profile=login_profile_of(world, name),
         lists=lists,
         inline_policies=tuple(sorted(world.items("iam:ListUserPolicies", "PolicyNames", UserName=name))),
     )
@@ -205,7 +206,8 @@ def read_user(world: World, guard: Guard, text: str) -> HeldUser:
     return held
 
 
-def _login_profile(world: World, name: str) -> Mapping[str, Any] | None:
+def login_profile_of(world: World, name: str) -> Mapping[str, Any] | None:
+    """The user's login profile; None without a password."""
     try:
         found: Mapping[str, Any] = json_of(world.call("iam:GetLoginProfile", UserName=name)["LoginProfile"])
     except NotFound:

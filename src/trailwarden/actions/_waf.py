@@ -15,8 +15,16 @@ from ..errors import AccessDenied, NotFound, RegionDisabled, UsageError
 from ..model.arn import PARTITIONS, Arn
 
 SCOPES = ("REGIONAL", "CLOUDFRONT")
-#: What a web ACL can protect in a Region; distributions of CloudFront are not listed by WAF.
-RESOURCE_TYPES = ("APPLICATION_LOAD_BALANCER", "API_GATEWAY", "APPSYNC", "COGNITO_USER_POOL", "APP_RUNNER_SERVICE")
+#: What a web ACL can protect in a Region, and what listing it takes beside wafv2:ListResourcesForWebACL, if anything.
+#: Distributions of CloudFront are not listed by WAF.
+RESOURCE_TYPES: Mapping[str, str] = {
+    "APPLICATION_LOAD_BALANCER": "",
+    "API_GATEWAY": "",
+    "APPSYNC": "appsync:ListResourcesForWebACL",
+    "COGNITO_USER_POOL": "cognito-idp:ListResourcesForWebACL",
+    "APP_RUNNER_SERVICE": "apprunner:ListAssociatedServicesForWebAcl",
+    "VERIFIED_ACCESS_INSTANCE": "ec2:DescribeVerifiedAccessInstanceWebAclAssociations",
+}
 
 #: What a rule does that stops a request, or holds it up.
 _TURNING_AWAY = frozenset({"Block", "Captcha", "Challenge"})
@@ -70,7 +78,7 @@ def find_sets(world: World, version: str, name: str, scope: str, region: str) ->
 
     Raises:
         UsageError: no such scope, or a Region that has not the scope.
-        NotFound: there is none.
+        NotFound: there is none, or it is of another account.
         Refused: several have the name, or the one that has it is of another version.
         AwsError: as AWS answered.
     """
@@ -129,7 +137,7 @@ def _of_arn(world: World, text: str) -> tuple[str, str]:
     if arn.service != "wafv2" or scope is None or not rest.startswith("ipset/"):
         raise UsageError(f"not the ARN of an IP set: {text[:300]!r}", remedy="the set's name, or its ARN")
     if (arn.account, arn.partition) != (world.account, world.partition):
-        raise Refused(
+        raise NotFound(
             f"the IP set is of account {arn.account}, this is {world.account}",
             remedy="propose it for the account that owns the set",
         )
@@ -220,13 +228,15 @@ def _references(
             yield from _references(scope, inverted=inverted, narrowed=True)
 
 
-def protected_by(world: World, held: IpSet, acls: Iterable[str]) -> Sequence[str]:
-    """The ARNs of what web ACLs protect in the set's Region."""
-    return sorted(
-        arn
-        for acl in sorted(set(acls))
-        for kind in RESOURCE_TYPES
-        for arn in world.call("wafv2:ListResourcesForWebACL", region=held.region, WebACLArn=acl, ResourceType=kind).get(
-            "ResourceArns", ()
-        )
-    )
+def protected_by(world: World, held: IpSet, acls: Iterable[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The ARNs of what web ACLs protect in the set's Region, and the kinds of RESOURCE_TYPES that could not be read."""
+    found: set[str] = set()
+    unread: set[str] = set()
+    for acl in set(acls):
+        for kind in RESOURCE_TYPES:
+            params = {"region": held.region, "WebACLArn": acl, "ResourceType": kind}
+            try:
+                found |= set(world.call("wafv2:ListResourcesForWebACL", **params).get("ResourceArns", ()))
+            except AccessDenied:
+                unread.add(kind)
+    return sorted(found), sorted(unread)

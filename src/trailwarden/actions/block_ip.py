@@ -15,7 +15,7 @@ from ..action import Action, Need, Planned, Refused, World, steps_of
 from ..errors import UsageError
 from ..guardrails import Guard, Network, parse_network, within
 from ..model.proposal import BlastItem, Call, Plan, Target
-from ._waf import SCOPES, IpSet, Use, find_sets, protected_by, several, uses_of
+from ._waf import RESOURCE_TYPES, SCOPES, IpSet, Use, find_sets, protected_by, several, uses_of
 
 #: Addresses that an IP set holds at most.
 _LIMIT = 10_000
@@ -47,7 +47,12 @@ class BlockIp(Action, frozen=True, kw_only=True):
         Need(
             action="wafv2:ListResourcesForWebACL",
             resources=(f"{_WAF}/webacl/*",),
-            when="a rule of a regional web ACL blocks the set",
+            when="to say what the web ACL protects, where a rule of a regional one blocks the set",
+        ),
+        *(
+            Need(action=action, when=f"to say whether the web ACL protects any {kind}")
+            for kind, action in RESOURCE_TYPES.items()
+            if action
         ),
         Need(action="ec2:DescribeAddresses"),
         Need(action="ec2:DescribeNatGateways"),
@@ -100,11 +105,20 @@ class BlockIp(Action, frozen=True, kw_only=True):
                 **msgspec.to_builtins(self), "address": str(network),
                 **({"ip_set": one.arn, "scope": one.scope, "region": one.region} if one is not None else {}),
             },
-            blast_radius=tuple(item for held, uses in sets.items() for item in _hit(world, held, network, uses)),
+            blast_radius=(
+                *_own(guard, network),
+                *(item for held, uses in sets.items() for item in _hit(world, held, network, uses)),
+            ),
             administrator=False,
             notes=(_NOT_KEYS, "WAF takes seconds, at times minutes, until a change holds everywhere"),
             undo_after=world.now + timedelta(hours=self.ttl_hours) if self.ttl_hours else None,
         )  # fmt: skip
+
+
+def _own(guard: Guard, network: Network) -> Iterator[BlastItem]:
+    seen = guard.seen_within(network)
+    if seen is not None:
+        yield BlastItem(kind="own_address", text=seen, grave=True)
 
 
 def _short(network: Network) -> str:
@@ -144,9 +158,10 @@ def _update(held: IpSet, what: str, network: Network) -> Call:
 
 def _hit(world: World, held: IpSet, network: Network, uses: tuple[Use, ...]) -> Iterator[BlastItem]:
     blocking = [each for each in uses if each.blocks]
-    protected = protected_by(world, held, (each.acl for each in blocking)) if held.scope == "REGIONAL" else ()
+    regional = held.scope == "REGIONAL"
+    protected, unread = protected_by(world, held, (each.acl for each in blocking)) if regional else ((), ())
     yield from _effect(held, network, blocking, uses)
-    yield from _protected(held, blocking, protected)
+    yield from _protected(held, blocking, protected, unread)
 
 
 def own_addresses(world: World) -> Iterator[tuple[Network, str]]:
@@ -207,13 +222,20 @@ def _effect(held: IpSet, network: Network, blocking: list[Use], uses: tuple[Use,
         yield BlastItem(kind="capacity", text=text)
 
 
-def _protected(held: IpSet, blocking: list[Use], protected: Sequence[str]) -> Iterator[BlastItem]:
+def _protected(
+    held: IpSet, blocking: list[Use], protected: Sequence[str], unread: Sequence[str]
+) -> Iterator[BlastItem]:
     if not blocking:
         return
     if held.scope == "CLOUDFRONT":
         text = "which distributions of CloudFront the web ACL protects was not read"
         yield BlastItem(kind="dependents", text=text)
         return
+    if unread:
+        text = f"whether the web ACL protects any {', '.join(unread)} could not be read"
+        yield BlastItem(kind="dependents", text=text, grave=not protected)
+        if not protected:
+            return
     text = (
         f"turned away from {', '.join(protected)}"
         if protected

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from ..action import Action, Need, Planned, Refused, World, steps_of
+from ..action import Action, Need, Planned, Refused, Verification, World, steps_of
+from ..errors import NotFound
 from ..guardrails import Guard
+from ..model.arn import Arn
 from ..model.authorization import AuthorizationSnapshot
 from ..model.policy import AccountAuthorization
-from ..model.proposal import BlastItem, Call, Plan
+from ..model.proposal import BlastItem, Call, Plan, Target
 from ..model.time import format_instant
 from ._admin import (
     ADMIN_POLICIES,
@@ -28,6 +30,7 @@ from ._admin import (
     reads_of,
     resources,
     standing_after,
+    way_in_words,
     without,
 )
 from ._users import document_text, json_of, naming, tags_of
@@ -117,6 +120,11 @@ class DetachAdminPolicies(Action, frozen=True, kw_only=True):
     ]
     groups: Annotated[bool, Meta(description="Also remove a user from the groups that give as much.")] = False
     inline: Annotated[bool, Meta(description="Also delete inline policies that give as much.")] = False
+
+    def verify(self, world: World, plan: Plan) -> Verification:
+        """As `Action.verify`; the detail says by which other ways the target is, or can become, an administrator."""
+        seen = super().verify(world, plan)
+        return Verification(ok=True, detail=f"{seen.detail}; {_left_over(world, plan.targets[0])}") if seen.ok else seen
 
     def plan(self, world: World, guard: Guard) -> Planned:
         """See `Action.plan`."""
@@ -298,6 +306,26 @@ def _standing(
     return standing
 
 
+def _left_over(world: World, target: Target) -> str:
+    """What is left of administrator access, now that it was taken away, in words; with the policies as they are now."""
+    try:
+        principal = find_principal(world, str(target.arn))
+    except NotFound:
+        return f"{target.name} is gone"
+    members = _members(world, principal)
+    held = [(each, holdings(world, each)) for each in (principal, *_groups(world, principal))]
+    snapshot = world.authorization()
+    standing = _standing(snapshot, held, members, (), ())
+    if snapshot is None or standing is None:
+        return "whether other ways to administrator access remain is not known: IAM was not read"
+    left = [
+        *(f"{Arn.parse(arn).name} is still an administrator" for arn, each in standing.after.items() if each != "no"),
+        *(way_in_words(arn, paths) for arn, paths in standing.ways.items()),
+    ]
+    taken = f"as the rest of IAM was read at {format_instant(snapshot.taken)}"
+    return f"{'; '.join(left) or 'no other way to administrator access is known'}, {taken}"
+
+
 def _whole(account: AccountAuthorization) -> bool:
     """Whether everything that IAM holds was read and understood."""
     return account.complete and not account.unreadable
@@ -369,6 +397,8 @@ def _afterwards(world: World, principal: Principal, standing: Standing | None) -
             yield BlastItem(kind="remains", text=text, grave=True)
         elif standing.before[arn] != "no":
             yield BlastItem(kind="remains", text=f"{arn} is no administrator afterwards, {taken}")
+    for arn, paths in standing.ways.items():
+        yield BlastItem(kind="remains", text=f"{way_in_words(arn, paths)}, {taken}", grave=True)
 
 
 def _remaining(kept: Iterable[Holding], inherited: Iterable[Holding], every: Iterable[Holding]) -> Iterator[BlastItem]:

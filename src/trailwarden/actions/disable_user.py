@@ -10,10 +10,21 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ..action import Action, Need, Planned, Refused, World, steps_of
+from ..action import Action, Need, Planned, Refused, Verification, World, steps_of
 from ..guardrails import Guard
 from ..model.proposal import BlastItem, Call, Plan
-from ._users import READS, STATUSES, USERS, HeldUser, last_used, naming, read_user, standing
+from ._users import (
+    LISTS,
+    READS,
+    STATUSES,
+    USERS,
+    HeldUser,
+    last_used,
+    login_profile_of,
+    naming,
+    read_user,
+    standing,
+)
 
 _DENY_ALL = "arn:{partition}:iam::aws:policy/AWSDenyAll"
 _ONLY_DENY_ALL = {"ArnEquals": {"iam:PolicyARN": (_DENY_ALL,)}}
@@ -63,7 +74,13 @@ class DisableUser(Action, frozen=True, kw_only=True):
                 f"{held.name} has a password, and could go on signing in with it",
                 remedy="leave deny=true, or delete the password: password=delete",
             )
-        calls = [*self._inactive(held), *self._denied(world, held), *self._without_password(held)]
+        keys, *others = STATUSES
+        calls = [
+            *self._inactive(held, keys),
+            *self._denied(world, held),  # before what is worth less, and may fail
+            *self._inactive(held, *others),
+            *self._without_password(held),
+        ]
         if not calls:
             raise Refused(f"{held.name} is already disabled", remedy="to remove the user altogether: delete_user")
         administrator, last_one = standing(world, held.arn, held.id)
@@ -93,8 +110,27 @@ class DisableUser(Action, frozen=True, kw_only=True):
             ),
         )
 
-    def _inactive(self, held: HeldUser) -> Iterator[tuple[Call, str, Call | None]]:
-        for kind, (api, parameter, what) in STATUSES.items():
+    def verify(self, world: World, plan: Plan) -> Verification:
+        """As `Action.verify`; and nothing that the user got meanwhile is active."""
+        seen = super().verify(world, plan)
+        if not seen.ok:
+            return seen
+        name = plan.targets[0].name
+        active = [
+            f"{what} {each[LISTS[kind][2]]}"
+            for kind, (_, _, what) in STATUSES.items()
+            for each in world.items(LISTS[kind][0], LISTS[kind][1], UserName=name)
+            if each["Status"] == "Active"
+        ]
+        if not self.deny and login_profile_of(world, name) is not None:
+            active.append("a password")
+        if active:
+            return Verification(ok=False, detail=f"read back, active since the plan was made: {', '.join(active)}")
+        return seen
+
+    def _inactive(self, held: HeldUser, *kinds: str) -> Iterator[tuple[Call, str, Call | None]]:
+        for kind in kinds:
+            api, parameter, what = STATUSES[kind]
             for identifier, status in held.statuses(kind).items():
                 if status == "Active":
                     yield (

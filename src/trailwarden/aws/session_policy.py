@@ -46,10 +46,19 @@ def session_policy(plan: Plan) -> str:
         UsageError: it is longer than AWS takes; the plan has too many targets.
     """
     granted: dict[tuple[str, bytes], list[str]] = {}
+    policies: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for step in plan.steps:
+        if step.call.api in _POLICY_ARN:  # one statement for all policies of a holder: IAM takes few characters
+            held = policies.setdefault((step.call.api, step.call.resources), [])
+            held.append(str(step.call.params["PolicyArn"]))
+            continue
         for action, condition in _permissions(step.call):
             held = granted.setdefault((action, msgspec.json.encode(condition)), [])
             held += [each for each in step.call.resources if each not in held]
+    for (action, resources), arns in policies.items():
+        condition = {"ArnEquals": {"iam:PolicyARN": tuple(arns)}}
+        held = granted.setdefault((action, msgspec.json.encode(condition)), [])
+        held += [each for each in resources if each not in held]
     text = msgspec.json.encode(_document(granted)).decode()
     if len(text) > SESSION_POLICY_LIMIT:
         raise UsageError(

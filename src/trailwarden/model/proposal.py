@@ -233,6 +233,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """A proposed action and everything that is known of it.
 
     ``notes`` are what to know or do beside it; ``undo_after`` is when its undo is to be proposed by itself.
+    ``late_evidence`` is that part of ``evidence`` which came after the first approval.
     """
 
     id: str
@@ -258,3 +259,11 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     administrator: bool | None = None
     undo_after: datetime | None = None
     undoes: str | None = None
+    late_evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def undo_due(self) -> datetime | None:
+        """When its undo is to be proposed: so long after its last step as ``undo_after`` is after the proposal."""
+        if self.undo_after is None or not self.outcomes:
+            return None
+        return max(each.at for each in self.outcomes) + (self.undo_after - self.proposed)

@@ -129,6 +129,7 @@ Denial = Literal[
     "expired",
     "already_approved",
     "own_proposal",
+    "unknown_proposer",
     "not_confirmed",
     "not_proposer",
     "no_reason",
@@ -152,6 +153,10 @@ _DENIALS: Mapping[Denial, tuple[str, str]] = {
     "expired": ("the proposal has expired", "propose it again: the target is then read anew"),
     "already_approved": ("{person} has approved it already", "it needs another person"),
     "own_proposal": ("{person} proposed it, and others may approve", "ask another approver: {others}"),
+    "unknown_proposer": (
+        "it is not known which person {asked} is, who proposed it: it could be {person}",
+        "propose it again, as one of the people here",
+    ),
     "not_confirmed": (
         "nobody else here may approve, so that there are no four eyes: the target's name must be typed",
         "type exactly what names the target in the proposal",
@@ -164,9 +169,9 @@ _DENIALS: Mapping[Denial, tuple[str, str]] = {
 class Denied(UsageError):  # noqa: N818 - reads as the outcome it is
     """A decision that was refused; ``code`` says why. The attempt is in the audit chain."""
 
-    def __init__(self, code: Denial, *, person: str = "", minutes: int = 0, others: str = "") -> None:
+    def __init__(self, code: Denial, *, person: str = "", minutes: int = 0, others: str = "", asked: str = "") -> None:
         message, remedy = _DENIALS[code]
-        words = {"person": person, "minutes": minutes, "others": others}
+        words = {"person": person, "minutes": minutes, "others": others, "asked": asked}
         super().__init__(message.format(**words), remedy=remedy.format(**words))
         self.code = code
 
@@ -199,15 +204,17 @@ def check_approval(
     *,
     asked_by: str | None,
     approvers: Collection[str],
+    people: Collection[str],
     typed: str,
     now: datetime,
 ) -> str:
     """Whether this person may approve this pending proposal; gives what the history must say beside it.
 
-    ``asked_by`` is the person behind the proposal, None if nobody is: a rule, or a model that nobody asked.
+    ``asked_by`` is the person behind the proposal, None if nobody is: a rule, or a model that nobody asked. ``people``
+    are all who are known: whoever proposed before they were, as the owner of the home did, could be any of them.
 
     Raises:
-        Denied: expired, wrong_plan, already_approved, own_proposal or not_confirmed.
+        Denied: expired, wrong_plan, already_approved, own_proposal, unknown_proposer or not_confirmed.
     """
     person = approver.session.person
     key = same_person(person)
@@ -221,6 +228,8 @@ def check_approval(
     if others:
         if asked_by is not None and same_person(asked_by) == key:
             raise Denied("own_proposal", person=person, others=", ".join(others))
+        if asked_by is not None and same_person(asked_by) not in set(map(same_person, people)):
+            raise Denied("unknown_proposer", person=person, asked=asked_by)
         return ""
     if typed.strip() != confirmation(proposal.plan):
         raise Denied("not_confirmed")

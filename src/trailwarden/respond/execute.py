@@ -6,8 +6,9 @@ cannot be read is left to a person, as ``outcome_unknown``.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -19,6 +20,7 @@ from ..errors import (
     NoCredentials,
     NotFound,
     RegionDisabled,
+    Throttled,
     TrailwardenError,
     UsageError,
 )
@@ -28,6 +30,10 @@ from .ledger import Lease, LeaseLost, Ledger, OutOfTime
 #: Refusals after which nothing can have happened. After any other failure, the world is read: a call that timed out,
 #: or was answered by a server's error, may have taken effect.
 DEFINITE = (AccessDenied, NoCredentials, ExpiredCredentials, RegionDisabled)
+#: Answers that nothing comes after: one look tells. After any other failure the effect may be late, and so many looks
+#: are taken before it is said not to be there.
+_ANSWERED = (Throttled, NotFound, UsageError)
+LATE_LOOKS = 5
 
 
 class Doer(Protocol):
@@ -38,6 +44,9 @@ class Doer(Protocol):
 
     def is_done(self, step: Step) -> bool | None:
         """Whether the step's effect is there; None if that cannot be known."""
+
+    def waits(self) -> Iterable[None]:
+        """Once at once, then after a while, each time that something is worth another look."""
 
     def do(self, step: Step) -> str | None:
         """Make the step's call; gives AWS's request id, where there is one."""
@@ -79,16 +88,20 @@ def execute(ledger: Ledger, identifier: str, doer: Doer, *, worker: str) -> Exec
 
 def _carry_out(ledger: Ledger, lease: Lease, doer: Doer) -> Execution:
     proposal = ledger.get(lease.proposal)
+    barred = ""
     try:
         fresh = doer.replan()
     except (NotFound, UsageError) as error:
         if not proposal.outcomes:
             return Execution(proposal=ledger.superseded(lease, f"the target cannot be planned for any more: {error}"))
-        ledger.note(lease, "reread", f"a plan cannot be made in the middle of this one: {error}")
+        # All may be done, so that the step in doubt is read; but what a guardrail forbids by now is not begun.
+        barred = f"a plan cannot be made any more: {error}"
+        ledger.note(lease, "reread", barred)
     except TrailwardenError as error:
         if not proposal.outcomes:
             return Execution(proposal=ledger.finish(lease, f"the target could not be read, nothing was done: {error}"))
         ledger.note(lease, "reread", f"the target could not be read: {error}")
+        raise  # whether it still is the target is not known: whoever takes over reads it again
     else:
         if not proposal.outcomes and fresh.sha256 != proposal.plan.sha256:
             detail = f"the plan of the target as it is now is {fresh.sha256}"
@@ -96,11 +109,12 @@ def _carry_out(ledger: Ledger, lease: Lease, doer: Doer) -> Execution:
         if _identities(fresh) != _identities(proposal.plan):
             # Done steps stay done; what is left would be done to something else that bears the same name.
             return Execution(proposal=ledger.finish(lease, "the target is another one now: the rest was not done"))
-    return Execution(proposal=ledger.finish(lease, _steps(ledger, lease, proposal, doer)))
+    return Execution(proposal=ledger.finish(lease, _steps(ledger, lease, proposal, doer, barred)))
 
 
-def _steps(ledger: Ledger, lease: Lease, proposal: Proposal, doer: Doer) -> str:
-    """Do what is left, up to the first step that does not succeed; gives what is to be said of it."""
+def _steps(ledger: Ledger, lease: Lease, proposal: Proposal, doer: Doer, barred: str) -> str:
+    """Do what is left, up to the first step that does not succeed, or must not begin since ``barred`` says why; gives
+    what is to be said of it."""
     written = {outcome.number: outcome.state for outcome in proposal.outcomes}
     for step in proposal.plan.steps:
         before = written.get(step.number)
@@ -116,15 +130,23 @@ def _steps(ledger: Ledger, lease: Lease, proposal: Proposal, doer: Doer) -> str:
             if seen:
                 ledger.outcome(lease, step.number, "already", detail="its effect was there when it was read again")
                 continue
-        try:
-            ledger.intend(lease, step.number, found_undone=before == "intended")
-        except OutOfTime as error:
+        stopped = barred or _begin(ledger, lease, step, again=before == "intended")
+        if stopped:
             if before == "intended":
-                ledger.outcome(lease, step.number, "failed", detail="its effect was not there, and time was up")
-            return str(error)
+                ledger.outcome(lease, step.number, "failed", detail=f"its effect was not there; {stopped}")
+            return f"step {step.number} was not begun: {stopped}"
         stopped = _do(ledger, lease, step, doer)
         if stopped:
             return stopped
+    return ""
+
+
+def _begin(ledger: Ledger, lease: Lease, step: Step, *, again: bool) -> str:
+    """Write the intent of a step; gives why it must not be done, or nothing."""
+    try:
+        ledger.intend(lease, step.number, found_undone=again)
+    except OutOfTime as error:
+        return str(error)
     return ""
 
 
@@ -136,7 +158,7 @@ def _do(ledger: Ledger, lease: Lease, step: Step, doer: Doer) -> str:
         ledger.outcome(lease, step.number, "failed", detail=str(error))
         return f"step {step.number} was refused"
     except TrailwardenError as error:
-        seen, detail = _look(doer, step)
+        seen, detail = _look(doer, step, looks=1 if isinstance(error, _ANSWERED) else LATE_LOOKS)
         if seen:
             ledger.outcome(lease, step.number, "already", detail=f"its effect is there, although: {error}")
             return ""
@@ -149,12 +171,17 @@ def _do(ledger: Ledger, lease: Lease, step: Step, doer: Doer) -> str:
     return ""
 
 
-def _look(doer: Doer, step: Step) -> tuple[bool | None, str]:
-    """Read whether a step has taken effect; what cannot be read is not known."""
-    try:
-        return doer.is_done(step), "the world does not show whether it took effect"
-    except TrailwardenError as error:
-        return None, f"whether it took effect could not be read: {error}"
+def _look(doer: Doer, step: Step, *, looks: int = 1) -> tuple[bool | None, str]:
+    """Read whether a step has taken effect, up to so many times; what cannot be read at last is not known."""
+    seen, detail = None, ""
+    for _ in islice(doer.waits(), looks):
+        try:
+            seen, detail = doer.is_done(step), "the world does not show whether it took effect"
+        except TrailwardenError as error:
+            seen, detail = None, f"whether it took effect could not be read: {error}"
+        if seen:
+            break
+    return seen, detail
 
 
 def _identities(plan: Plan) -> frozenset[tuple[str, str, str]]:

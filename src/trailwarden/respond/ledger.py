@@ -92,8 +92,9 @@ class OutOfTime(TrailwardenError):  # noqa: N818
 class Ledger:
     """The proposals of one installation.
 
-    ``now`` is the clock; ``approvers`` gives the people who have the role approver at present. ``lease_for`` must be
-    longer than the longest call of a step, retries included: it is renewed before each step, and by heartbeats.
+    ``now`` is the clock; ``approvers`` gives the people who have the role approver at present, ``people`` all people.
+    ``lease_for`` must be longer than the longest call of a step, retries included: it is renewed before each step, and
+    by heartbeats.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Ledger:
         *,
         now: Callable[[], datetime],
         approvers: Approvers,
+        people: Approvers,
         policy: ApprovalPolicy | None = None,
         lease_for: timedelta = timedelta(minutes=10),
     ) -> None:
@@ -109,6 +111,7 @@ class Ledger:
         self._store = state.proposals
         self._now = now
         self._approvers = approvers
+        self._people = people
         self.policy = policy or ApprovalPolicy()
         self.lease_for = lease_for
 
@@ -251,6 +254,8 @@ class Ledger:
         same = _same_doing(there.plan, plan)
         fresh = tuple(each for each in dict.fromkeys(evidence) if each not in there.evidence)
         note = f"proposed again: {reason}" + ("" if same else " (the plan made then was another; this one stands)")
+        if fresh and there.approvals:
+            note += f" ({len(fresh)} records of evidence are added after an approval, which is not of them)"
         if (fresh or reason != there.reason) and not (
             not fresh and any(each.note == note and each.actor == by for each in there.history)
         ):
@@ -258,6 +263,14 @@ class Ledger:
             more = {"reason": reason, "evidence": _shown(fresh), "plan_sha256": plan.sha256}
             self._move(database, there, "join", by, now, note=note, more=more)
         return Proposed(proposal=self._found(database, there.id).proposal, joined=True, same_plan=same)
+
+    def needed(self, proposal: Proposal) -> int:
+        """How many must approve what is not begun: what it needed when it was proposed, or by the settings now,
+        whichever is more."""
+        if proposal.state not in ("pending", "approved"):
+            return proposal.approvals_needed
+        now = self.policy.approvals_needed(proposal.plan, administrator=proposal.administrator)
+        return max(proposal.approvals_needed, now)
 
     def _shortage(self, proposal: Proposal, asked_by: str | None, people: Collection[str]) -> str:
         """What should be known at once: that there are fewer people who may approve it than it needs."""
@@ -289,10 +302,17 @@ class Ledger:
                 raise Denied("expired")
             next_state(identifier, proposal.state, "approve")
             remark = check_approval(
-                proposal, who, plan_sha256, asked_by=stored.asked_by, approvers=people, typed=typed, now=now
+                proposal,
+                who,
+                plan_sha256,
+                asked_by=stored.asked_by,
+                approvers=people,
+                people=self._people(),
+                typed=typed,
+                now=now,
             )
             approval = Approval(approver=who.session.person, at=now, plan_sha256=plan_sha256, note=said)
-            enough = len(proposal.approvals) + 1 >= proposal.approvals_needed
+            enough = len(_approved_by(proposal, people)) + 1 >= self.needed(proposal)
             self._store.add(database, identifier, approval)
             self._move(
                 database,
@@ -335,6 +355,8 @@ class Ledger:
                 raise Denied("no_reason")
             event: Event = "settle_done" if done else "settle_failed"
             self._move(database, stored.proposal, event, who.actor, now, note=_text(reason, "reason"))
+            if done:
+                self._undone(database, stored.proposal, who.actor, now)
             return self._found(database, identifier).proposal
 
     def cancel(self, identifier: str, by: Actor, reason: str = "") -> Proposal:
@@ -371,12 +393,14 @@ class Ledger:
     def begin(self, identifier: str, worker: str) -> Lease:
         """Take the right to execute an approved proposal, or to go on with one whose worker has gone.
 
+        An approval counts while who gave it may approve: without enough that count, the proposal is pending again.
+
         Raises:
             LeaseHeld: another worker is executing it.
-            IllegalMove: it is neither, or its approvals are not of its plan.
+            IllegalMove: it is neither, or too few approvals of its plan count.
             UsageError: no such proposal.
         """
-        now = self._now()
+        now, people = self._now(), self._approvers()
         actor = _worker(worker)
         with self._attempt("begin", identifier, actor, now) as database:
             stored = self._current(database, identifier, now, close_executing=False)
@@ -388,13 +412,16 @@ class Ledger:
                 )
             event: Event = "take_over" if proposal.state == "executing" else "begin"
             next_state(identifier, proposal.state, event)
-            _check_approvals(proposal)
-            lease = Lease(proposal=identifier, worker=worker, token=held.token + 1, until=now + self.lease_for)
-            columns: dict[str, Any] = {"lease_worker": worker, "lease_token": lease.token, "lease_until": lease.until}
-            if event == "begin":
-                columns["expires"] = now + self.policy.executing_for
-            self._move(database, proposal, event, actor, now, columns=columns, more={"lease_token": lease.token})
-            return lease
+            lacking = _lacking(proposal, people, self.needed(proposal)) if event == "begin" else ""
+            if not lacking:
+                lease = Lease(proposal=identifier, worker=worker, token=held.token + 1, until=now + self.lease_for)
+                columns = {"lease_worker": worker, "lease_token": lease.token, "lease_until": lease.until}
+                columns |= {"expires": now + self.policy.executing_for} if event == "begin" else {}
+                self._move(database, proposal, event, actor, now, columns=columns, more={"lease_token": lease.token})
+                return lease
+            until = proposal.proposed + self.policy.pending_for
+            self._move(database, proposal, "unapprove", actor, now, note=lacking, columns={"expires": until})
+        raise IllegalMove(identifier, "pending", "begin", why=lacking)
 
     def heartbeat(self, lease: Lease) -> Lease:
         """Renew a lease.
@@ -457,7 +484,7 @@ class Ledger:
 
     def finish(self, lease: Lease, note: str = "") -> Proposal:
         """End the execution. The state follows from what is written of the steps: all done, ``succeeded``; one whose
-        outcome nobody knows, ``outcome_unknown``; else ``failed``. An undo that succeeds ends what it undoes.
+        outcome nobody knows, ``outcome_unknown``; else ``failed``.
 
         Raises:
             LeaseLost: another worker has taken over.
@@ -482,7 +509,8 @@ class Ledger:
             return self._found(database, proposal.id).proposal
 
     def verified(self, identifier: str, *, ok: bool, detail: str, worker: str) -> Proposal:
-        """Write what reading the target back has shown: as planned, or not. What is not as planned needs a person.
+        """Write what reading the target back has shown: as planned, or not. What is not as planned needs a person. An
+        undo that is as planned ends what it undoes.
 
         Raises:
             IllegalMove: it is not executed, or was verified before.
@@ -493,6 +521,8 @@ class Ledger:
             proposal = self._found(database, identifier).proposal
             event: Event = "verify" if ok else "contradict"
             self._move(database, proposal, event, actor, now, note=_capped(detail))
+            if ok:
+                self._undone(database, proposal, actor, now)
             return self._found(database, identifier).proposal
 
     def watched(self, identifier: str, watch: Watch, *, worker: str) -> Proposal:
@@ -611,7 +641,10 @@ class Ledger:
         elif any(state in ("unknown", "intended") for state in there.values()):
             event = "lose"
         self._move(database, proposal, event, actor, now, note=note)
-        if event != "succeed" or proposal.undoes is None:
+
+    def _undone(self, database: "Connection", proposal: Proposal, actor: Actor, now: datetime) -> None:
+        """End what a proposal undoes, once its effect was seen."""
+        if proposal.undoes is None:
             return
         undone = self._found(database, proposal.undoes).proposal
         if undone.state in UNDOABLE:
@@ -706,12 +739,21 @@ def _check_undo(original: Proposal, plan: Plan) -> None:
         )
 
 
-def _check_approvals(proposal: Proposal) -> None:
-    """Before anything is done: the approvals are of this very plan, by as many people as it needs."""
-    people = {same_person(each.approver) for each in proposal.approvals if each.plan_sha256 == proposal.plan.sha256}
-    if len(people) < proposal.approvals_needed:
-        why = f"it needs {proposal.approvals_needed} approvals of its plan, and has {len(people)}"
-        raise IllegalMove(proposal.id, proposal.state, "begin", why=why)
+def _approved_by(proposal: Proposal, approvers: Collection[str]) -> set[str]:
+    """Who approved this very plan, and may still approve: the approval of somebody who was shut out since is none."""
+    given = {same_person(each.approver) for each in proposal.approvals if each.plan_sha256 == proposal.plan.sha256}
+    return given & set(map(same_person, approvers))
+
+
+def _lacking(proposal: Proposal, approvers: Collection[str], needed: int) -> str:
+    """Why too few approvals of this very plan count, before anything is done; nothing if there are enough."""
+    counting = _approved_by(proposal, approvers)
+    if len(counting) >= needed:
+        return ""
+    given = {same_person(each.approver): each.approver for each in proposal.approvals}
+    gone = ", ".join(sorted(name for key, name in given.items() if key not in counting))
+    said = f"; that of {gone} counts no more, who may not approve now" if gone else ""
+    return f"it needs {needed} approvals of its plan, and has {len(counting)}{said}"
 
 
 def _text(text: str, what: str, *, needed: bool = True) -> str:

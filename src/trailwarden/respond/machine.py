@@ -3,7 +3,8 @@
 pending → approved → executing → succeeded → verified
                                → failed
                                → outcome_unknown → verified, or what a person found
-rejected, expired, superseded and cancelled end it before anything is done; undone ends it after.
+rejected, expired, superseded and cancelled end it before anything is done; undone ends it after. What was approved is
+pending again if, when it is to begin, whoever approved it may not approve any more.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ Event = Literal[
     "cancel",
     "expire",
     "begin",
+    "unapprove",  # about to begin, somebody who approved it may not approve any more
     "take_over",  # the worker that held the lease is gone
     "supersede",  # read again before the first step, the target was another
     "succeed",
@@ -49,6 +51,7 @@ TABLE: Mapping[State, Mapping[Event, State]] = {
         "cancel": "cancelled",
         "expire": "expired",
         "begin": "executing",
+        "unapprove": "pending",
     },
     "executing": {
         "join": "executing",

@@ -6,7 +6,7 @@ credentials off their instance, which only sessions show. Pure: events and histo
 """
 
 from .addresses import AddressList, neighbourhood, public_address, read_list
-from .conduct import assumed_role
+from .conduct import assumed_role, is_outsiders
 from .history import MIN_DAYS, MIN_HOURS, Amounts, History, history_of
 from .rules import Family, Rule, SignCase, SignRule, every_rule, sign_rule, sign_rules
 from .signs import Facts, Sign, Signs, merged, signs_of
@@ -27,6 +27,7 @@ __all__ = [
     "assumed_role",
     "every_rule",
     "history_of",
+    "is_outsiders",
     "merged",
     "neighbourhood",
     "public_address",

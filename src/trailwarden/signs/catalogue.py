@@ -30,6 +30,8 @@ action carries those of its target.
   twice the median, and never below {LEAST_CALLS} calls.
 - What a rule found for the same subject on {USUAL_DAYS} days before or more counts half, and says so. An intruder who
   is inside for months makes their own doings usual: this is the blind spot of every history.
+- A sign-in that failed proves no password: anybody can try one in another's name. It is no sign of where the subject
+  calls from or how much, and none of its history; rules about failed sign-ins see it.
 - Credentials that the subject's sessions issued (AssumeRole) count as the subject's; calls that AWS services make on
   their own do not.
 - Lists of addresses are yours: files `lists/NAME.txt` in the installation's home, one address or network a line, `#`

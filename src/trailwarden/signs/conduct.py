@@ -54,6 +54,11 @@ def conduct(events: Iterable[Event], administrators: frozenset[str] | None) -> d
     return found
 
 
+def is_outsiders(event: Event) -> bool:
+    """Whether anybody can have made this call in another's name: a sign-in that failed proves no password."""
+    return event.source == "signin.amazonaws.com" and event.outcome == "failure"
+
+
 def assumed_role(event: Event) -> str | None:
     """The role that a call asks to assume, whether it may or not; None for any other call."""
     if called(event) != "sts:AssumeRole" or not isinstance(event.request, Mapping):

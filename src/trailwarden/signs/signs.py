@@ -12,7 +12,7 @@ from ..model.finding import Evidence, Finding, Severity
 from ..model.time import format_instant
 from ..places import Place
 from .addresses import AddressList, neighbourhood, public_address
-from .conduct import ASSUME_ADMINISTRATOR, DENIED_BURST, RECONNAISSANCE, assumed_role, conduct
+from .conduct import ASSUME_ADMINISTRATOR, DENIED_BURST, RECONNAISSANCE, assumed_role, conduct, is_outsiders
 from .history import MIN_DAYS, MIN_HOURS, USUAL_DAYS, Amounts, History
 from .rules import Family, rule_of
 
@@ -79,7 +79,8 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
 def signs_of(facts: Facts) -> Signs:
     """Every rule that holds for the subject. The order of its events changes nothing."""
     calls = in_order(facts.events)
-    found = [*_origin(facts, calls), *_listed(facts, calls), *_amounts(facts), *_conduct(facts, calls)]
+    theirs = [each for each in calls if not is_outsiders(each)]
+    found = [*_origin(facts, theirs), *_listed(facts, theirs), *_amounts(facts), *_conduct(facts, calls)]
     signs = [_sign(each, facts.history) for each in found]
     signs += [_of_finding(each) for each in facts.findings if each.id == "instance_credentials_off_instance"]
     signs.sort(key=lambda sign: (-sign.weight, sign.id))
@@ -170,7 +171,8 @@ def _amounts(facts: Facts) -> Iterator[_Found]:
     history = facts.history
     if history is None:
         return
-    calls = in_order(facts.events if facts.counted is None else facts.counted)
+    every = in_order(facts.events if facts.counted is None else facts.counted)
+    calls = [each for each in every if not is_outsiders(each)]
     for rule, amounts, least, unit, start_of in (
         ("amount-unusual-day", history.days, MIN_DAYS, "day", _day),
         ("amount-unusual-hour", history.hours, MIN_HOURS, "hour", _hour),

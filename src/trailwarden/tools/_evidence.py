@@ -23,7 +23,18 @@ from ..model.proposal import Confidence, Target
 from ..model.session import Session, SessionFilter
 from ..model.time import Window
 from ..places import Places, places
-from ..signs import AddressList, Facts, History, Sign, Signs, assumed_role, history_of, merged, public_address
+from ..signs import (
+    AddressList,
+    Facts,
+    History,
+    Sign,
+    Signs,
+    assumed_role,
+    history_of,
+    is_outsiders,
+    merged,
+    public_address,
+)
 from ..signs import signs_of as judge
 from ._sessions import session_index
 from .search import Live, live_history
@@ -46,6 +57,9 @@ _ADDRESSES = 2_000
 #: Principals behind one address, instances, and issued keys, that are looked at.
 MOST_PRINCIPALS, _INSTANCES, _KEYS = 10, 5, 500
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
+#: Where sign-ins come from, which count apart: one that failed is nobody's history.
+_SIGN_IN = ("signin.amazonaws.com",)
+_BUT_SIGN_INS = EventFilter(exclude=EventFilter(source=_SIGN_IN))
 
 
 class Evidenced(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,7 +287,7 @@ class Seek:
     @cached_property
     def _everybodys(self) -> frozenset[str] | None:
         """Every address in the history of everybody; None if there are too many."""
-        found, cut = self._addresses(EventFilter(), _ADDRESSES * 10)
+        found, cut = self._addresses(_BUT_SIGN_INS, _ADDRESSES * 10)
         return None if cut else found
 
     def _page(
@@ -301,23 +315,27 @@ class Seek:
         page = self._page(where, self._before, SAMPLE)
         days: dict[date, int] = defaultdict(int)
         hours: dict[datetime, int] = defaultdict(int)
-        if page.total <= len(page.events):
-            for event in page.events:
-                days[event.time.date()] += 1
-                hours[_hour(event.time)] += 1
-            addresses = frozenset(filter(None, (public_address(each.source_ip) for each in page.events)))
-            cut = False
-        else:
-            for start, count in self._buckets(where, self._before, timedelta(days=1)):
+        addresses, cut = frozenset[str](), False
+        single, since = page.events, self._before.start
+        if page.total > len(page.events):
+            single = self._page(msgspec.structs.replace(where, source=_SIGN_IN), self._before, SAMPLE).events
+            others = msgspec.structs.replace(where, exclude=_BUT_SIGN_INS.exclude)
+            for start, count in self._buckets(others, self._before, timedelta(days=1)):
                 days[start.date()] += count
             for span in range(_HOUR_SPANS):
                 end = self._before.end - span * _HOUR_SPAN
-                for start, count in self._buckets(where, Window(end - _HOUR_SPAN, end), timedelta(hours=1)):
+                for start, count in self._buckets(others, Window(end - _HOUR_SPAN, end), timedelta(hours=1)):
                     hours[_hour(start)] += count
-            addresses, cut = self._addresses(where, _ADDRESSES)
+            since = self._before.end - _HOUR_SPANS * _HOUR_SPAN
+            addresses, cut = self._addresses(others, _ADDRESSES)
+        theirs = [each for each in single if not is_outsiders(each)]
+        for event in theirs:
+            days[event.time.date()] += 1
+            if event.time >= since:
+                hours[_hour(event.time)] += 1
         return history_of(
             self._before,
-            addresses=addresses,
+            addresses=addresses.union(filter(None, (public_address(each.source_ip) for each in theirs))),
             addresses_cut=cut,
             days=days,
             hours=hours,

@@ -1,6 +1,6 @@
 """What the tools about proposals share: the desk, and a proposal as every face shows it."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +32,7 @@ from ..model.proposal import (
 from ..model.session import SessionFilter
 from ..model.time import Window
 from ._directory import directory_of
+from ._own import own_addresses
 from ._sessions import session_index
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
     from ..desk import Desk
     from ..respond import ApprovalPolicy, Ledger
 
-#: How far back own addresses and sessions of a target are looked for.
+#: How far back sessions of a target are looked for.
 _LOOK_BACK = timedelta(days=7)
-#: Sessions of a target that are named one by one.
+#: Sessions of a target, and records, that are named one by one.
 _NAMED = 5
 
 ProposalId = Annotated[
@@ -125,7 +126,14 @@ def ledger_of(app: Installation) -> "Ledger":
     """The installation's ledger."""
     from ..respond import Ledger  # noqa: PLC0415
 
-    return Ledger(app.state, now=app.now, approvers=app.state.people.approvers, policy=policy_of(app))
+    people = app.state.people
+    return Ledger(
+        app.state,
+        now=app.now,
+        approvers=people.approvers,
+        people=people.logins,
+        policy=policy_of(app),
+    )
 
 
 def policy_of(app: Installation) -> "ApprovalPolicy":
@@ -153,7 +161,7 @@ def desk_of(app: Installation) -> "Desk":
         broker=app.broker,
         now=app.now,
         guard=lambda: guard_of(app),
-        snapshot_of=lambda account: snapshot_of(app, account),
+        snapshot_of=lambda account, fresh: snapshot_of(app, account, refresh=fresh),
         progress=app.progress,
     )
 
@@ -162,37 +170,18 @@ def guard_of(app: Installation) -> Guard:
     """What no action may touch here: this installation's own principal, roles, key and addresses, and the settings."""
     set_ = app.settings.respond
     roles = tuple(each.role_arn for each in app.state.connections.list())
+    used, seen = own_addresses(app, roles)
     return Guard(
         own=(app.broker.caller_identity().arn, *roles),
         own_access_keys=(app.broker.own_access_key_id(),),
         principals=set_.protected_principals,
         instances=set_.protected_instances,
         tags=set_.protected_tags,
-        addresses=(*set_.own_addresses, *_own_addresses(app, roles)),
+        addresses=set_.own_addresses,
+        used_addresses=used,
+        seen_addresses=seen,
         revoke_sessions=set_.revoke_sessions,
     )
-
-
-def _own_addresses(app: Installation, roles: Collection[str]) -> tuple[str, ...]:
-    """The addresses from which this installation's own roles called lately, as the lake shows them."""
-    from ..lake.query import search  # noqa: PLC0415
-
-    if not roles:
-        return ()
-    now = app.now()
-    query = EventQuery(where=EventFilter(role=tuple(roles)), window=Window(now - _LOOK_BACK, now), limit=1000)
-    events = search(app.lake, query, now=now).events
-    return tuple(sorted({each.source_ip for each in events if each.source_ip and _is_address(each.source_ip)}))
-
-
-def _is_address(text: str) -> bool:
-    import ipaddress  # noqa: PLC0415
-
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:  # the name of a service of AWS
-        return False
-    return True
 
 
 def snapshot_of(app: Installation, account: str, *, refresh: bool = False) -> AuthorizationSnapshot | None:
@@ -230,13 +219,12 @@ def planned_somewhere(
                 refusals[each] = error
             bar.advance(1)
     there = [each for each, error in refusals.items() if not isinstance(error, NotFound)]
-    if len(plans) == 1 and not any(_reads_failed(refusals[each]) for each in there):
+    if len(plans) == 1 and not there:
         return next(iter(plans.values()))
     if plans:
-        unread = [each for each in there if _reads_failed(refusals[each])]
-        more = f"; {', '.join(unread)} could not be read" if unread else ""
+        why = "".join(f"; {each}: {refusals[each].message}" for each in there)
         raise UsageError(
-            f"the target could be in {', '.join(sorted({*plans, *unread}))}{more}", remedy="name one: --account ID"
+            f"the target could be in {', '.join(sorted({*plans, *there}))}{why}", remedy="name one: --account ID"
         )
     if there:
         raise refusals[there[0]]
@@ -244,10 +232,6 @@ def planned_somewhere(
         "; ".join(dict.fromkeys(error.message for error in refusals.values())),
         remedy=f"looked in {', '.join(accounts)}: check the name, or connect the account that it is in",
     )
-
-
-def _reads_failed(error: AwsError | UsageError) -> bool:
-    return isinstance(error, AwsError) and not isinstance(error, NotFound)
 
 
 def propose(
@@ -434,17 +418,25 @@ def card(app: Installation, proposal: Proposal, *, joined: bool = False) -> Prop
         ),
         evidence=proposal.evidence,
         missing_permissions=proposal.missing_permissions,
-        notes=proposal.notes,
+        notes=(*proposal.notes, *_late(proposal)),
         administrator=proposal.administrator,
         reversible=not plan.irreversible and any(step.undo is not None for step in plan.steps),
-        approvals_needed=proposal.approvals_needed,
+        approvals_needed=ledger_of(app).needed(proposal),
         approvals=proposal.approvals,
         watches=proposal.watches,
         undoes=proposal.undoes,
-        undo_after=proposal.undo_after,
+        undo_after=proposal.undo_due or proposal.undo_after,
         joined=joined,
         history=proposal.history,
     )
+
+
+def _late(proposal: Proposal) -> Iterator[str]:
+    """What of the evidence was added after an approval."""
+    ids = list(dict.fromkeys(each.event_id for each in proposal.late_evidence))
+    if ids:
+        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+        yield f"evidence added after an approval, which is not of it: {', '.join(ids[:_NAMED])}{more}"
 
 
 def watch(app: Installation, proposal: Proposal) -> Watch | None:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from ..action import Refused
+from ..errors import TrailwardenError
 from ..installation import Installation
 from ..model.proposal import Proposal, State
 from ..tool import tool
@@ -60,19 +61,22 @@ def _propose_undo_of_what_is_over(app: Installation) -> None:
     """Propose, once, to undo each action whose time to live is over."""
     desk, ledger = desk_of(app), ledger_of(app)
     over = [
-        each
-        for each in ledger.list(states=["verified"])
-        if each.undo_after is not None and each.undo_after <= app.now()
+        each for each in ledger.list(states=["verified"]) if each.undo_due is not None and each.undo_due <= app.now()
     ]
     undone = {each.undoes for each in ledger.list() if each.state != "expired"} if over else set()
+    failed: TrailwardenError | None = None
     for each in over:
         if each.id in undone:
             continue
+        reason = f"the time to live of proposal {each.id} is over"
         try:
-            planned = desk.undo_plan(each.id)
+            desk.file(desk.undo_plan(each.id), reason=reason, by=app.actor, undoes=each.id)
         except Refused:  # somebody undid it by hand: nothing is left to undo
             continue
-        desk.file(planned, reason=f"the time to live of proposal {each.id} is over", by=app.actor, undoes=each.id)
+        except TrailwardenError as error:  # the others are no worse for it
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _is_due(app: Installation, proposal: Proposal) -> bool:
