@@ -32,3 +32,12 @@ def pytest_configure() -> None:
     url = os.environ.get(on_postgresql.VARIABLE)
     if url:
         on_postgresql.use(url)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what needs the home's own database where there is none."""
+    if os.environ.get(on_postgresql.VARIABLE):
+        elsewhere = pytest.mark.skip(reason="the state is on PostgreSQL, not in the home")
+        for item in items:
+            if item.get_closest_marker("home_database"):
+                item.add_marker(elsewhere)

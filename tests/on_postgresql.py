@@ -6,7 +6,6 @@ import os
 from hashlib import blake2b
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from trailwarden.state.person_rows import home_owner
@@ -14,8 +13,6 @@ from trailwarden.state.secrets import KeySource
 from trailwarden.state.store import State
 
 VARIABLE = "TRAILWARDEN_TEST_POSTGRESQL"
-#: For tests in which other processes, or the test itself, open the home's own database.
-ITS_OWN = pytest.mark.skipif(VARIABLE in os.environ, reason="the state is on PostgreSQL, not in the home")
 
 
 def use(url: str) -> None:

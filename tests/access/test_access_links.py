@@ -11,7 +11,6 @@ from access_kit import JANE, KEEPER, LIMITS, OMAR, PASSWORD, House
 from alembic import command
 from alembic.config import Config
 
-from on_postgresql import ITS_OWN
 from trailwarden.access import Person
 from trailwarden.errors import NotAuthenticated, UsageError
 from trailwarden.state import State, migrate, tables
@@ -177,7 +176,7 @@ def test_the_database_does_not_hold_the_link(house: House, jane: Person, home: P
 # ---------------------------------------------------------------- the schema before
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_what_was_kept_before_this_schema_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop_before(connection: sa.Connection) -> None:
         config = Config(attributes={"connection": connection})

@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from access_kit import JANE, KEEPER, NOW, OMAR, PASSWORD, House
 
-from on_postgresql import ITS_OWN
 from trailwarden.access import FIRST_ROLES, Person
 from trailwarden.errors import NotAuthenticated, UsageError
 from trailwarden.model.proposal import Actor
@@ -177,7 +176,7 @@ def test_adding_is_in_the_chain(house: House) -> None:
     ]
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_no_secret_is_in_the_database_in_the_clear(house: House, home: Path) -> None:
     house.add(JANE)
     secret = house.enrol(JANE)

@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from access_kit import JANE, KEEPER, OMAR, PASSWORD, House
 from click.testing import CliRunner, Result
 
-from on_postgresql import ITS_OWN
 from trailwarden.app import App
 from trailwarden.errors import NotAuthenticated
 from trailwarden.faces import cli_people, views_people
@@ -89,28 +88,28 @@ def _until(terminal: int, question: str) -> str:
     return shown
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_as_long_as_there_are_no_people_the_owner_of_the_home_decides(home: Path) -> None:
     """Whatever the environment says the user's name is."""
     said = decide(home)
     assert said == {"person": OWNER, "roles": ["admin", "approver", "responder"], "method": "interactive"}
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_a_person_decides_with_login_and_password(house: House, home: Path) -> None:
     house.add(JANE, "admin", "approver")
     said = decide(home, ("Login", JANE.upper()), ("Password", PASSWORD))
     assert said == {"person": JANE, "roles": ["admin", "approver"], "method": "interactive"}
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_the_login_of_the_linked_user_is_offered(house: House, home: Path) -> None:
     house.add(JANE)
     house.state.people.set_os_user(JANE, OWNER, by=KEEPER, now=house.now)
     assert decide(home, (f"[{JANE}]", ""), ("Password", PASSWORD))["person"] == JANE
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_a_wrong_password_decides_nothing(house: House, home: Path) -> None:
     house.add(JANE)
     said = decide(home, ("Login", JANE), ("Password", "wrong wrong wrong"))
@@ -118,7 +117,7 @@ def test_a_wrong_password_decides_nothing(house: House, home: Path) -> None:
     assert house.entries("login.failed") == [{"login": JANE, "address": None, "reason": "password"}]
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_the_code_is_asked_for(house: House, home: Path) -> None:
     house.add(JANE)
     secret = house.enrol(JANE)
@@ -127,7 +126,7 @@ def test_the_code_is_asked_for(house: House, home: Path) -> None:
     assert said["person"] == JANE
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_who_is_nobodys_person_decides_nothing_once_there_are_people(house: House, home: Path) -> None:
     house.add(JANE)
     said = decide(home, ("Login", OWNER), ("Password", PASSWORD))
@@ -168,7 +167,7 @@ def test_a_shared_database_without_people_is_decided_for_by_nobody(
         authenticate_on_terminal(app)
 
 
-@ITS_OWN
+@pytest.mark.home_database
 def test_a_security_key_is_asked_for_in_the_console(house: House, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house.add(JANE)
     with house.state.write() as database:

@@ -235,6 +235,16 @@ def test_what_a_model_asks_is_in_the_audit_chain_on_a_persons_behalf(api: Api) -
     assert json.loads(entry.body)["on_behalf_of"] == "responder@example.com"
 
 
+def test_what_a_model_tried_without_the_right_is_in_the_audit_chain(api: Api) -> None:
+    async def tried(client: Client) -> Any:
+        return await client.call_tool("lake_info", {})
+
+    assert talk(api, tried, caller("propose")).is_error
+    entry = next(iter(api.app.state.audit.newest()))
+    body = json.loads(entry.body)
+    assert (entry.kind, body["attempt"], body["on_behalf_of"]) == ("denied", "lake_info", "responder@example.com")
+
+
 def test_a_tool_that_reads_proposes_nothing_in_words(api: Api) -> None:
     before = ledger_of(api.app).list()
 
@@ -294,6 +304,29 @@ def test_over_standard_input_and_output(api: Api) -> None:
     assert answer["result"]["records"] > 1000
     assert failed
     assert templates == TEMPLATES
+
+
+def test_rights_are_looked_up_at_each_use(api: Api) -> None:
+    """A person who is disabled while a model works on their behalf."""
+    server = StdioServerParameters(command=sys.executable, args=command(api), env=_environment())
+    people, user, now = api.app.state.people, api.app.actor.name, api.app.now()
+    people.set_os_user("responder@example.com", user, by=MODEL, now=now)
+
+    async def run() -> Any:
+        async with Client(server, read_timeout_seconds=60) as client:
+            before = {each.name for each in (await client.list_tools()).tools}
+            people.set_disabled("responder@example.com", True, by=MODEL, now=now)
+            after = {each.name for each in (await client.list_tools()).tools}
+            return before, after, await client.call_tool("lake_info", {})
+
+    try:
+        before, after, answer = anyio.run(run)
+    finally:
+        people.set_disabled("responder@example.com", False, by=MODEL, now=now)
+        people.set_os_user("responder@example.com", None, by=MODEL, now=now)
+    assert "propose_delete_access_key" in before
+    assert after == set()
+    assert answer.is_error
 
 
 def test_the_command_listens_on_this_machine(api: Api) -> None:

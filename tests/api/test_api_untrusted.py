@@ -95,6 +95,54 @@ def test_what_cannot_be_made_short_is_refused() -> None:
         tame(wide)
 
 
+@pytest.mark.parametrize(
+    ("value", "gone"),
+    [
+        ("X-Amz-Security-Token=IQoJb3JpZ2lu" + "x" * 60, "x" * 20),
+        ("X-Amz-Security-Token=IQoJb3JpZ2luX2VjEH%2F%2Fexample-secret&X-Amz-Date=1", "example-secret"),
+        ("https://b.s3.amazonaws.com/k?X-Amz-Signature=0123456789abcdef&X-Amz-Date=1", "0123456789abcdef"),
+        ("/FwoGZXIvYXdz" + "x" * 60, "x" * 20),
+        ("aws configure --secret=" + "x" * 40, "x" * 40),
+        ("PGPASSWORD=example-secret psql", "example-secret"),
+        ({"DB_PASSWORD": "example-secret"}, "example-secret"),
+        ({"SECRET_HASH": "example-secret"}, "example-secret"),
+        ({"responseElements": {"passwordData": "example-secret"}}, "example-secret"),
+        ({"StringEquals": {"sts:ExternalId": "example-secret"}}, "example-secret"),
+        ({"environment": [{"name": "DB_PASSWORD", "value": "example-secret"}]}, "example-secret"),
+        ({"parameters": [{"ParameterKey": "MasterPassword", "ParameterValue": "example-secret"}]}, "example-secret"),
+        ({"field": "requestParameters.password", "value": "example-secret"}, "example-secret"),
+    ],
+    ids=str,
+)
+def test_what_opens_something_is_withheld(value: Any, gone: str) -> None:
+    tamed = tame(value)
+    assert gone not in json.dumps(tamed.result)
+    assert "withheld" in json.dumps(tamed.result)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"passwordLastUsed": "2026-11-24T00:00:00Z", "passwordResetRequired": True},
+        {"name": "john", "value": "stays"},
+        {"field": "eventName", "value": "GetSecretValue"},
+        "arn:aws:secretsmanager:us-east-1:111111111111:secret:prod/db-AbCdEf",
+        "https://b.s3.amazonaws.com/k?X-Amz-Date=20261124T000000Z&X-Amz-Expires=900",
+    ],
+    ids=str,
+)
+def test_what_opens_nothing_stays(value: Any) -> None:
+    assert tame(value).result == value
+
+
+@pytest.mark.parametrize(
+    "piece", ["eyJ", "eyJaaaaaaaa.", "secret_", "-----BEGIN A PRIVATE KEY-----", "IQoJb3JpZ2lu", "a-"]
+)
+def test_a_long_text_is_soon_read(piece: str) -> None:
+    tamed = tame(piece * (400_000 // len(piece)))
+    assert tamed.shortened or tamed.result == "[withheld: it could open something]"
+
+
 def test_caps_only_get_tighter() -> None:
     assert list(CAPS) == sorted(CAPS, reverse=True)
     assert json.loads(encode(tame("x" * 10**6))) == {

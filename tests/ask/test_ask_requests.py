@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailwarden.ask import parse_requests
+from trailwarden.ask.names import EVENT_NAME
 from trailwarden.ask.requests import EXAMPLES, VERBS
 from trailwarden.errors import NotUnderstood
 
@@ -121,3 +122,9 @@ def test_whatever_follows_a_verb_is_understood_whole_or_refused(verb: str, rest:
             for value in each.arguments.values():
                 named = value if isinstance(value, tuple) else () if value is True else (value.rsplit("/", 1)[-1],)
                 assert all(part in each.clause for part in named)
+
+
+def test_a_long_question_is_soon_read() -> None:
+    assert parse_requests("please " * 100_000 + "who was it") is None
+    assert EVENT_NAME.search("GetA" + "A" * 100_000 + "-x") is None
+    assert EVENT_NAME.search("who called ListObjectsV2, GetObject") is not None

@@ -22,6 +22,11 @@ TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(lam
 VALUES = st.dictionaries(st.sampled_from(VALUE_FIELDS), st.lists(TEXT, min_size=1, max_size=3, unique=True).map(tuple))
 
 
+def test_a_long_word_is_soon_understood() -> None:
+    assert understood("Aa" + "A" * 100_000 + "!")[0] != "event"
+    assert understood("Aa" + "A" * 100_000) == ("event", "Aa" + "A" * 100_000)
+
+
 @given(VALUES, VALUES, st.sampled_from([None, True, False]))
 def test_a_filter_comes_back_from_its_address(
     wanted: dict[str, tuple[str, ...]], excluded: dict[str, tuple[str, ...]], failed: bool | None

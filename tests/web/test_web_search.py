@@ -216,10 +216,39 @@ def test_exports_hold_every_event_and_no_formula(console: Served) -> None:
     with console.client(EVERYTHING) as client:
         lines = client.get("/search/export", params={"last": "all", "format": "jsonl"})
         sheet = client.get("/search/export", params={"last": "all", "format": "csv"})
-    assert len(lines.text.splitlines()) == total
-    assert json.loads(lines.text.splitlines()[0])["event_id"]
+    *events, last = map(json.loads, lines.text.splitlines())
+    assert len({each["event_id"] for each in events}) == len(events) == total
+    assert last["coverage"]["sources"]
+    assert lines.headers["trailwarden-coverage"] == sheet.headers["trailwarden-coverage"] == "complete"
     assert sheet.headers["content-disposition"] == 'attachment; filename="events.csv"'
     assert sheet.text.startswith("event_id,time,")
+
+
+def test_a_page_of_events_says_that_it_is_one_and_leads_to_the_next(console: Served) -> None:
+    total = console.app.search(EventFilter(), limit=1).total
+    path, found, names = "/search?last=all&format=csv", 0, []
+    with console.client(EVERYTHING) as client:
+        while path:
+            sheet = client.get(path)
+            found += len(sheet.text.splitlines()) - 1
+            names.append(sheet.headers["content-disposition"].partition("filename=")[2])
+            path = sheet.headers.get("link", "").partition("<")[2].partition(">")[0]
+    assert found == total > 1000
+    assert names == ['"events-partial.csv"'] * (len(names) - 1) + ['"events.csv"']
+
+
+def test_a_file_with_gaps_says_so(console: Served) -> None:
+    query = {"last": "30d", "live": "always", "account": "999999999999"}
+    with console.client(EVERYTHING) as client:
+        page = client.get("/search", params={**query, "format": "json"}).json()
+        lines = client.get("/search", params={**query, "format": "jsonl"})
+        sheet = client.get("/search", params={**query, "format": "csv"})
+    gaps = page["coverage"]["gaps"]
+    assert gaps
+    assert json.loads(lines.text.splitlines()[-1])["coverage"]["gaps"] == gaps
+    for each in (lines, sheet):
+        assert each.headers["trailwarden-coverage"] == f"partial; gaps={len(gaps)}"
+        assert "-partial." in each.headers["content-disposition"]
 
 
 @pytest.mark.parametrize("query", ["failed=maybe", "last=soon", "format=xml", "cursor=nonsense", "order=sideways"])

@@ -28,8 +28,8 @@ _CLAUSE = re.compile(r"(?<=[.;!?])\s+|\n+")
 #: What follows one of these is excluded.
 _EXCEPT = re.compile(
     r"\b(?:not|\w+n't|never|except|excepting|excluding|exclude|ignore|ignoring|leave|leaving|spare|sparing|skip|but|"
-    r"unless|excludes|keep|keeping|protect|protecting|avoid|avoiding|refrain|hands off|no|nobody|save for|"
-    r"other than|apart from|aside from|rather than|instead of|besides|without touching)\b|(?<!\w)!(?=\w)",
+    r"unless|excludes|keep|keeping|protect|protecting|avoid|avoiding|refrain|hands off|no|nobody|save|"
+    r"other than|apart from|aside from|rather than|instead of|besides|without(?! (?:an? )?mfa))\b|(?<!\w)!(?=\w)",
     re.IGNORECASE,
 )
 #: The whole clause of one of these is: "jane must not be touched", "jane stays out of this".

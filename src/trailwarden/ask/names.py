@@ -73,7 +73,7 @@ OTHER_EVENTS = frozenset(
     )
 )
 EVENT_NAME = re.compile(
-    rf"(?<![\w:./@-])(?:(?:{'|'.join(OPERATION_VERBS)})(?:[A-Z][A-Za-z]*|V\d)(?:[A-Z0-9][A-Za-z0-9]*)*\*?"
+    rf"(?<![\w:./@-])(?:(?:{'|'.join(OPERATION_VERBS)})[A-Z][A-Za-z0-9]*\*?"
     rf"|(?:{'|'.join(OPERATION_VERBS)})[A-Za-z]*\*|{'|'.join(sorted(OTHER_EVENTS))})(?![\w@/*-]|\.\w)"
 )
 QUALIFIED_EVENT = re.compile(r"(?<![\w:./@-])([a-z][a-z0-9-]{1,30}):([A-Za-z*][A-Za-z0-9*]*)(?![\w:/@])")

@@ -142,9 +142,10 @@ def parse_requests(text: str) -> Requests | None:
 
 
 def _without_politeness(text: str) -> str:
-    while found := _POLITE.match(text):
-        text = text[found.end() :]
-    return text
+    start = 0
+    while found := _POLITE.match(text, start):
+        start = found.end()
+    return text[start:]
 
 
 def _clauses(text: str) -> Sequence[str]:

@@ -4,15 +4,14 @@
 query. Answers are the command line's JSON. There is no route that approves or executes.
 """
 
-import queue
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter
@@ -24,18 +23,16 @@ from ..access import right_for
 from ..app import App
 from ..errors import NotAuthenticated, TrailwardenError, UsageError
 from ..progress import Progress, Silent, Task
-from .callers import Caller, Callers, bearer
+from .callers import AT_ONCE, Caller, Callers, bearer, running
 from .openapi import PREFIX, document
-from .output import encode
-from .problems import NotHere, NotJson, TooLarge, WrongMethod, body_of, headers_of, status_of
+from .output import encode, next_page
+from .problems import LARGEST_BODY, NotHere, NotJson, TooLarge, WrongMethod, body_of, headers_of, status_of
 from .schema import Offer, offers
 
-#: The largest body, in bytes.
-LARGEST_BODY = 1 << 20
 #: After so many seconds without news, a stream says that it is still there.
 _HEARTBEAT = 15.0
-#: Streams that work at the same time; others wait.
-_STREAMS = 8
+#: Streams that work at the same time, more than one person's; others wait.
+_STREAMS = 2 * AT_ONCE
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -144,7 +141,7 @@ class _Serving:
             raise NotAuthenticated(
                 "this takes an API token", remedy="send it as: Authorization: Bearer tw_…; `tokens create` makes one"
             )
-        found.check(self.offer.tool)
+        found.checked(self.app, self.offer.tool)
         return found
 
     def _answer(
@@ -158,7 +155,8 @@ class _Serving:
             def call() -> bytes:
                 # A browser can be made to send a GET: it files nothing, whatever is asked.
                 acting = caller.acting(self.app, may_propose=request.method == "POST", progress=progress)
-                result = acting.call(self.offer.tool, **arguments)
+                with running(self.app, caller.person):
+                    result = acting.call(self.offer.tool, **arguments)
                 headers.update(self._next_page(request, result))
                 return encode(result)
 
@@ -178,11 +176,8 @@ class _Serving:
 
     def _next_page(self, request: Request, result: Any) -> dict[str, str]:
         """The address of the next page, where there is one and the address says it all."""
-        cursor = getattr(result, "next_cursor", None)
-        if cursor is None or request.method != "GET":
-            return {}
-        others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        return {"Link": f'<{request.url.path}?{urlencode([*others, ("cursor", cursor)])}>; rel="next"'}
+        there = next_page(request.url.path, request.query_params.multi_items(), result)
+        return {"Link": f'<{there}>; rel="next"'} if there is not None and request.method == "GET" else {}
 
 
 async def _body(request: Request) -> bytes:
@@ -220,16 +215,22 @@ def _failed(error: TrailwardenError, headers: Mapping[str, str] = MappingProxyTy
 # ---------------------------------------------------------------- streams
 
 
-def _events(threads: ThreadPoolExecutor, work: Callable[[Progress], tuple[bytes, Any]]) -> Iterator[bytes]:
-    """The progress of some work, then its answer or its failure, as server-sent events."""
-    news: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-    under_way: Future[tuple[bytes, Any]] = threads.submit(work, _Reported(news))
-    under_way.add_done_callback(lambda _: news.put(None))
+async def _events(threads: ThreadPoolExecutor, work: Callable[[Progress], tuple[bytes, Any]]) -> AsyncIterator[bytes]:
+    """The progress of some work, then its answer or its failure, as server-sent events. Who waits
+    holds no thread: those are what all pages are made in."""
+    news: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def tell(latest: dict[str, Any] | None) -> None:
+        loop.call_soon_threadsafe(news.put_nowait, latest)
+
+    under_way: Future[tuple[bytes, Any]] = threads.submit(work, _Reported(tell))
+    under_way.add_done_callback(lambda _: tell(None))
     yield b": working\n\n"
     while True:
         try:
-            latest = news.get(timeout=_HEARTBEAT)
-        except queue.Empty:
+            latest = await asyncio.wait_for(news.get(), _HEARTBEAT)
+        except TimeoutError:
             yield b": still working\n\n"
             continue
         pending: dict[str, dict[str, Any]] = {}
@@ -237,7 +238,7 @@ def _events(threads: ThreadPoolExecutor, work: Callable[[Progress], tuple[bytes,
             pending[latest["task"]] = latest  # whoever reads slowly gets where it stands, not each step
             if news.empty():
                 break
-            latest = news.get()
+            latest = news.get_nowait()
         for each in pending.values():
             yield _event("progress", encode(each))
         if latest is None:
@@ -257,18 +258,18 @@ def _event(name: str, data: bytes) -> bytes:
 class _Reported:
     """Progress that is put into a queue."""
 
-    def __init__(self, news: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
-        self._news = news
+    def __init__(self, tell: Callable[[dict[str, Any]], object]) -> None:
+        self._tell = tell
 
     @contextmanager
     def task(self, title: str, *, total: float | None = None, unit: str = "") -> Iterator[Task]:
         """A task, each of whose steps is news."""
-        yield _ReportedTask(self._news, {"task": title, "done": 0.0, "total": total, "unit": unit, "note": ""})
+        yield _ReportedTask(self._tell, {"task": title, "done": 0.0, "total": total, "unit": unit, "note": ""})
 
 
 class _ReportedTask:
-    def __init__(self, news: "queue.SimpleQueue[dict[str, Any] | None]", state: dict[str, Any]) -> None:
-        self._news = news
+    def __init__(self, tell: Callable[[dict[str, Any]], object], state: dict[str, Any]) -> None:
+        self._told = tell
         self._state = state
         self._tell()
 
@@ -284,4 +285,4 @@ class _ReportedTask:
         self._tell()
 
     def _tell(self) -> None:
-        self._news.put(dict(self._state))
+        self._told(dict(self._state))

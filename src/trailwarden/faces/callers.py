@@ -2,14 +2,17 @@
 machine. No caller decides or executes: those rights are taken away here, whatever the person has.
 """
 
-from collections.abc import Callable, Mapping
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
 from ..access import Right, TokenUse, WebSession, check_right, right_for
-from ..errors import NotAuthenticated
+from ..errors import Busy, Forbidden, NotAuthenticated
 from ..installation import Installation
 from ..model.proposal import Actor, Face
 from ..progress import Progress
@@ -18,6 +21,8 @@ from ..tool import Tool
 Used = TypeVar("Used", bound=Installation)
 #: The rights that a program can have.
 PROGRAM_RIGHTS: frozenset[Right] = frozenset({"read", "propose", "audit"})
+#: How many calls of one person run at once. All share the server's threads, of which there are 40.
+AT_ONCE = 8
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +40,19 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             Forbidden: they lack the right.
         """
         check_right(self.rights, right_for(tool.id, tool.effect), who=self.person)
+
+    def checked(self, app: Installation, tool: Tool) -> None:
+        """The same, and who was refused what is in the audit chain of ``app``.
+
+        Raises:
+            Forbidden: they lack the right.
+        """
+        try:
+            self.check(tool)
+        except Forbidden as refused:
+            body = {"attempt": tool.id, "code": "Forbidden", "why": refused.message}
+            self.acting(app, may_propose=False).audit("denied", body)
+            raise
 
     def acting(self, app: Used, *, may_propose: bool, progress: Progress | None = None) -> Used:
         """The installation as this caller uses it; a tool files nothing unless this call and the caller may propose."""
@@ -89,6 +107,35 @@ class KnownCallers:
         person = session.person
         actor = Actor(kind="person", name=person.login, via="console")
         return Caller(actor=actor, person=person.login, rights=person.rights & PROGRAM_RIGHTS, key=person.id)
+
+
+@contextmanager
+def running(app: Installation, person: str) -> Iterator[None]:
+    """While a call of this person runs, in the console or by the API.
+
+    Raises:
+        Busy: AT_ONCE of theirs run already.
+    """
+    under_way: _UnderWay = app.kept.setdefault("calls under way", _UnderWay())
+    with under_way.lock:
+        if under_way.calls[person] >= AT_ONCE:
+            raise Busy(f"{AT_ONCE} calls of {person} are under way", remedy="wait for them, then try again")
+        under_way.calls[person] += 1
+    try:
+        yield
+    finally:
+        with under_way.lock:
+            under_way.calls[person] -= 1
+            if not under_way.calls[person]:
+                del under_way.calls[person]
+
+
+class _UnderWay:
+    """How many calls of each person run."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.calls: Counter[str] = Counter()
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -16,7 +16,7 @@ def _mcp(http: bool, port: int) -> None:
         from .mcp import http_app, serve_stdio  # noqa: PLC0415
 
         if not http:
-            anyio.run(serve_stdio, app, local_caller(app))
+            anyio.run(serve_stdio, app, lambda: local_caller(app))
             return
         import uvicorn  # noqa: PLC0415
 

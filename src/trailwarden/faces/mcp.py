@@ -30,10 +30,9 @@ from ..errors import NotAuthenticated, TrailwardenError
 from ..tool import Tool
 from ..tools._respond import ProposalCard
 from . import compact
-from .api import LARGEST_BODY
 from .callers import Caller, Callers, bearer
 from .output import encode
-from .problems import body_of, headers_of, status_of
+from .problems import LARGEST_BODY, body_of, headers_of, status_of
 from .schema import Offer, converted, json_schema, offers
 from .terminal import safe
 from .untrusted import WARNING, Tamed, tame
@@ -237,7 +236,7 @@ def mcp_server(app: App, caller_of: Callable[[Context], Caller]) -> Server[Any]:
 
 def _called(app: App, caller: Caller, called: ModelTool, given: Mapping[str, Any]) -> types.CallToolResult:
     try:
-        caller.check(called.tool)
+        caller.checked(app, called.tool)
         # What says that it reads files nothing, though it were asked to in words.
         acting = caller.acting(app, may_propose=called.tool.effect == "propose")
         answer = tame(called.work(acting, given))
@@ -257,7 +256,7 @@ def _event(app: App, caller: Caller, uri: str) -> types.ReadResourceResult:
     event = catalog.tools()["event"]
     acting = caller.acting(app, may_propose=False)
     try:
-        caller.check(event)
+        caller.checked(app, event)
         answer = tame(acting.call(event, event_id=unquote(uri.removeprefix(EVENT))))
     except TrailwardenError as error:
         raise MCPError(types.INVALID_PARAMS, safe(f"{error.message}; {error.remedy}", cap=600)) from error
@@ -279,9 +278,10 @@ def _schema(uri: str) -> types.ReadResourceResult:
 # ---------------------------------------------------------------- transports
 
 
-async def serve_stdio(app: App, caller: Caller) -> None:
-    """Serve whoever started this process, over its standard input and output, until the input ends."""
-    server = mcp_server(app, lambda _: caller)
+async def serve_stdio(app: App, caller_of: Callable[[], Caller]) -> None:
+    """Serve whoever started this process, over its standard input and output, until the input ends. ``caller_of`` says
+    at each use who that is: what they may do can change meanwhile."""
+    server = mcp_server(app, lambda _: caller_of())
     async with stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
 

@@ -5,11 +5,13 @@ a program does not wait for it.
 """
 
 import csv
+import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 from functools import singledispatch
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -20,7 +22,7 @@ from ..tools.accounts_policy import RoleDocument
 from ..tools.event import RawEvents
 from ..tools.export import EventExport
 from ..tools.sessions_show import SessionShown
-from .terminal import safe_lines
+from .terminal import safe_json, safe_lines
 
 #: Off a terminal there is no width to fit into.
 UNBOUNDED = 240
@@ -50,12 +52,11 @@ def write(result: Any, format_name: str, view: View) -> None:
     if isinstance(result, EventExport):
         _write_export(result, format_name, view)
     elif format_name == "json":
-        sys.stdout.write(msgspec.json.format(encode(result), indent=2).decode() + "\n")
+        _put((msgspec.json.format(encode(result), indent=2).decode() + "\n",), safe_json)
     elif format_name == "jsonl":
-        for row in rows(result):
-            sys.stdout.write(encode(row).decode() + "\n")
+        _put((encode(row).decode() + "\n" for row in rows(result)), safe_json)
     elif format_name == "csv":
-        write_csv(rows(result), sys.stdout, view)
+        _put(csv_lines(rows(result), view), safe_lines)
     elif isinstance(result, RoleDocument):
         sys.stdout.write(result.text)
         sys.stderr.write("".join(f"Note: {safe_lines(note)}\n" for note in result.notes))
@@ -74,11 +75,17 @@ def _write_export(export: EventExport, format_name: str, view: View) -> None:
     from .views import console, show_coverage  # noqa: PLC0415
 
     if format_name == "csv":
-        write_csv(export.events, sys.stdout, view)
+        _put(csv_lines(export.events, view), safe_lines)
     else:
-        for event in export.events:
-            sys.stdout.buffer.write(encode(event) + b"\n")
+        _put((encode(event).decode() + "\n" for event in export.events), safe_json)
     console(stderr=True).print(show_coverage(export.coverage, view))
+
+
+def _put(texts: Iterable[str], safely: Callable[[str], str]) -> None:
+    """To standard output as it is, which a program reads; to a terminal, safely."""
+    terminal = sys.stdout.isatty()
+    for text in texts:
+        sys.stdout.write(safely(text) if terminal else text)
 
 
 def encode(result: Any) -> bytes:
@@ -86,19 +93,23 @@ def encode(result: Any) -> bytes:
     return msgspec.json.encode(result, enc_hook=str)
 
 
-def write_csv(records: Iterable[Any], stream: Any, view: View = View()) -> None:  # noqa: B008 - frozen
-    """Rows as CSV, one column a field; nested values as JSON.
+def csv_lines(records: Iterable[Any], view: View = View()) -> Iterator[str]:  # noqa: B008 - frozen
+    """Rows as CSV, one at a time after the heading, one column a field; nested values as JSON.
 
     A cell that begins with ``= + - @``, a tab or a carriage return gets an apostrophe before it, so that no
     spreadsheet runs what an attacker wrote into a user agent.
     """
-    writer: Any = None
+    buffer = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
     for record in records:
         flat = flatten(record, view)
         if writer is None:
-            writer = csv.DictWriter(stream, list(flat), lineterminator="\n", extrasaction="ignore")
+            writer = csv.DictWriter(buffer, list(flat), lineterminator="\n", extrasaction="ignore")
             writer.writeheader()
         writer.writerow({name: disarm(value) for name, value in flat.items()})
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def disarm(cell: str) -> str:
@@ -127,6 +138,20 @@ def _cell(value: Any, view: View) -> str:
     if isinstance(value, str):
         return value
     return msgspec.json.encode(value, enc_hook=str).decode()
+
+
+#: By which parameter a page of results is followed by the next, and the field that says where that begins.
+_NEXT = (("cursor", "next_cursor"), ("before", "next_before"))
+
+
+def next_page(path: str, query: Iterable[tuple[str, str]], result: Any) -> str | None:
+    """The address of the page after ``result``, which is what ``path`` gave for ``query``; None on the last."""
+    for parameter, field in _NEXT:
+        there = getattr(result, field, None)
+        if there is not None:
+            others = [(name, value) for name, value in query if name != parameter]
+            return f"{path}?{urlencode([*others, (parameter, there)])}"
+    return None
 
 
 @singledispatch

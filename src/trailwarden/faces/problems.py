@@ -40,6 +40,8 @@ class WrongMethod(UsageError):  # noqa: N818
     """Something is at that address, but not by that method."""
 
 
+#: The largest body that is read, in bytes.
+LARGEST_BODY = 1 << 20
 #: HTTP's status of a kind of failure; the first that fits counts.
 STATUS: tuple[tuple[type[TrailwardenError], int], ...] = (
     (LoginLimited, 429),
@@ -81,9 +83,13 @@ def body_of(error: TrailwardenError) -> dict[str, Any]:
 
 def headers_of(error: TrailwardenError) -> Mapping[str, str]:
     """The headers that belong to the status of a failure."""
-    status = status_of(error)
-    if isinstance(error, LoginLimited):
-        return {"Retry-After": str(error.retry_after)}
-    if status == 401:
+    if status_of(error) == 401:
         return {"WWW-Authenticate": 'Bearer realm="trailwarden"'}
-    return {"Retry-After": str(_RETRY[status])} if status in _RETRY else {}
+    return retry_after(error)
+
+
+def retry_after(error: TrailwardenError) -> Mapping[str, str]:
+    """When it is worth to ask again, as a header, if that is known."""
+    status = status_of(error)
+    seconds = error.retry_after if isinstance(error, LoginLimited) else _RETRY.get(status)
+    return {} if seconds is None else {"Retry-After": str(seconds)}

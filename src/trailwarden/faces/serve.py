@@ -140,16 +140,17 @@ def run(app: App, where: Listening) -> None:
     """
     import uvicorn  # noqa: PLC0415
 
+    from .web.security import Forwarded  # noqa: PLC0415
+
     served = application(app, where)
     config = uvicorn.Config(
-        served,
+        Forwarded(served) if where.behind_proxy else served,
         host=where.host,
         port=where.port,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=where.behind_proxy,
-        forwarded_allow_ips="*" if where.behind_proxy else "",
+        proxy_headers=False,
     )
     listener = _listen(where)
     first = app.state.people.first_run_link(where.origins[0], by=app.actor, now=app.now()) if _nobody(app) else None

@@ -6,17 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..model.text import UNSEEN
 from ..progress import Progress, Silent, Task
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
-
-#: Control characters, and the format characters that reorder or hide text.
-_UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
 
 
 def safe(text: str, *, cap: int = 300) -> str:
@@ -25,13 +21,23 @@ def safe(text: str, *, cap: int = 300) -> str:
     Log content is an attacker's: escape sequences, line breaks and text that reorders its surroundings are
     written as ``\\x1b`` or ``\\u202e``; a cut is marked with ``…``.
     """
-    shown = _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+    shown = UNSEEN.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
     return shown if len(shown) <= cap else shown[: cap - 1] + "…"
 
 
 def safe_lines(text: str) -> str:
     """Text of several lines, each of them safe, none cut."""
     return "\n".join(safe(line, cap=len(line) * 10 + 1) for line in text.split("\n"))
+
+
+def safe_json(text: str) -> str:
+    """JSON as a terminal may show it, which is the same JSON: the same characters are written as ``\\u202e``."""
+    return "\n".join(UNSEEN.sub(_in_json, line) for line in text.split("\n"))
+
+
+def _in_json(found: re.Match[str]) -> str:
+    units = found.group().encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 class _RichTask:
