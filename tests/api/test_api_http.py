@@ -11,8 +11,9 @@ import pytest
 from api_kit import ADMIN, PEOPLE, Api, calls, settled
 
 from trailwarden.access import SessionLimits, right_for
-from trailwarden.faces.api import LARGEST_BODY, methods_of
+from trailwarden.faces.api import methods_of
 from trailwarden.faces.output import encode
+from trailwarden.faces.problems import LARGEST_BODY
 from trailwarden.faces.schema import offers
 from trailwarden.tools._respond import ledger_of
 
