@@ -29,9 +29,9 @@ def person(name: str) -> Actor:
     return Actor(kind="person", name=name, via="command_line")
 
 
-def user(name: str = "john", identifier: str = "AIDAJOHNEXAMPLE") -> Target:
-    arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
-    return Target(kind="iam_user", id=identifier, account=ACCOUNT, name=name, arn=arn)
+def user(name: str = "john", identifier: str = "AIDAJOHNEXAMPLE", *, account: str = ACCOUNT) -> Target:
+    arn = f"arn:aws:iam::{account}:user/{name}"
+    return Target(kind="iam_user", id=identifier, account=account, name=name, arn=arn)
 
 
 def plan_for(target: Target | None = None, *, steps: int = 3, **more: Any) -> Plan:

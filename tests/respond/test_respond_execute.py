@@ -102,6 +102,20 @@ def test_a_lease_keeps_others_away_until_it_lapses(office: Office) -> None:
     office.ledger.intend(taken, 1, found_undone=True)
 
 
+def test_one_proposal_at_a_time_changes_an_account(office: Office) -> None:
+    first, _ = office.begun()
+    other = office.approved(plan_for(user("second", "AIDASECONDEXAMPLE")))
+    with pytest.raises(LeaseHeld, match=f"{first.id} is being carried out in account {ACCOUNT}") as held:
+        office.ledger.begin(other.id, "two")
+    assert held.value.remedy
+    assert office.ledger.get(other.id).state == "approved"
+    elsewhere = office.approved(plan_for(user("third", "AIDATHIRDEXAMPLE", account="222222222222")))
+    assert office.ledger.begin(elsewhere.id, "two").token == 1
+    office.clock.forward(LEASE)  # a worker that has gone keeps nobody away
+    assert office.ledger.begin(other.id, "two").token == 1
+
+
+
 def test_steps_are_taken_in_turn_and_written_once(office: Office) -> None:
     _, lease = office.begun()
     ledger = office.ledger

@@ -166,6 +166,13 @@ def test_without_a_provider_its_steps_say_so(console: Served, path: str) -> None
     assert "No OpenID Connect provider is set up" in answer.text
 
 
+#: Cells of tables that have become cards, a row each, and are narrower than their card.
+_SQUEEZED = """[...document.querySelectorAll(".table.fold td")]
+    .filter((cell) => getComputedStyle(cell).display === "flex")
+    .filter((cell) => cell.offsetWidth < 0.7 * cell.parentElement.offsetWidth)
+    .map((cell) => cell.innerText)"""
+
+
 def _is_whole(page: Page, address: str) -> None:
     """A page that answers, fits, weighs little, loads nothing from elsewhere, and is accessible."""
     loaded: list[Response] = []
@@ -176,6 +183,7 @@ def _is_whole(page: Page, address: str) -> None:
     assert answer.status == httpx.codes.OK
     expect(page.locator("h1").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert page.evaluate(_SQUEEZED) == []
     origin = page.evaluate("location.origin")
     assert [each.url for each in loaded if not each.url.startswith(f"{origin}/")] == []
     weights = {each.url: _weight(each) for each in loaded if each.ok and _GRAPHS not in each.url}

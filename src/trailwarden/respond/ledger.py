@@ -78,7 +78,7 @@ class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseHeld(Busy):
-    """Another worker is executing the proposal."""
+    """Another worker is executing the proposal, or another one in the same account."""
 
 
 class LeaseLost(TrailwardenError):  # noqa: N818 - reads as the outcome it is
@@ -396,7 +396,7 @@ class Ledger:
         An approval counts while who gave it may approve: without enough that count, the proposal is pending again.
 
         Raises:
-            LeaseHeld: another worker is executing it.
+            LeaseHeld: another worker is executing it, or another proposal in its account.
             IllegalMove: it is neither, or too few approvals of its plan count.
             UsageError: no such proposal.
         """
@@ -410,6 +410,7 @@ class Ledger:
                     f"proposal {identifier} is being executed by {held.worker}",
                     remedy=f"wait for it; if it is gone, its lease ends at {held.until:%Y-%m-%d %H:%M:%S} UTC",
                 )
+            self._alone(database, proposal, now)
             event: Event = "take_over" if proposal.state == "executing" else "begin"
             next_state(identifier, proposal.state, event)
             lacking = _lacking(proposal, people, self.needed(proposal)) if event == "begin" else ""
@@ -422,6 +423,17 @@ class Ledger:
             until = proposal.proposed + self.policy.pending_for
             self._move(database, proposal, "unapprove", actor, now, note=lacking, columns={"expires": until})
         raise IllegalMove(identifier, "pending", "begin", why=lacking)
+
+    def _alone(self, database: "Connection", proposal: Proposal, now: datetime) -> None:
+        """Let one proposal at a time change an account: what a plan relies on, such as who else is an administrator,
+        must not be taken away by another meanwhile."""
+        for other in self._store.list(database, states=("executing",), account=proposal.account):
+            until = other.lease.until
+            if other.proposal.id != proposal.id and until is not None and until > now:
+                raise LeaseHeld(
+                    f"proposal {other.proposal.id} is being carried out in account {proposal.account}",
+                    remedy="one at a time changes an account: try again when it has ended",
+                )
 
     def heartbeat(self, lease: Lease) -> Lease:
         """Renew a lease.
