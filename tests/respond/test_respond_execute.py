@@ -115,7 +115,6 @@ def test_one_proposal_at_a_time_changes_an_account(office: Office) -> None:
     assert office.ledger.begin(other.id, "two").token == 1
 
 
-
 def test_steps_are_taken_in_turn_and_written_once(office: Office) -> None:
     _, lease = office.begun()
     ledger = office.ledger

@@ -17,7 +17,7 @@ from trailwarden.faces.web.app import collected
 from trailwarden.faces.web.oidc import CALLBACK
 from trailwarden.faces.web.routes import declared
 
-#: Each width and each scheme once; pages of one area are looked at in all four by the tests of that area.
+#: Each width and each scheme once; the tests of an area take the other two looks of its pages.
 LOOKS = [(1280, "light"), (390, "dark")]
 #: The most that a page loads, in bytes, compressed; where a graph is drawn, its library comes on top.
 HEAVIEST = 200 * 1024
@@ -166,10 +166,9 @@ def test_without_a_provider_its_steps_say_so(console: Served, path: str) -> None
     assert "No OpenID Connect provider is set up" in answer.text
 
 
-#: Cells of tables that have become cards, a row each, and are narrower than their card.
+#: Texts in tables that have become cards, a row each, which are pressed into a narrow column of many lines.
 _SQUEEZED = """[...document.querySelectorAll(".table.fold td")]
-    .filter((cell) => getComputedStyle(cell).display === "flex")
-    .filter((cell) => cell.offsetWidth < 0.7 * cell.parentElement.offsetWidth)
+    .filter((cell) => cell.offsetWidth < 0.5 * cell.parentElement.offsetWidth && cell.offsetHeight > 100)
     .map((cell) => cell.innerText)"""
 
 

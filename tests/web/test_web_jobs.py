@@ -149,7 +149,7 @@ def demo(organisation: Running, clock: Clock) -> Iterator[App]:
 
 
 def test_what_a_crash_left_is_gone_on_with(demo: App, clock: Clock) -> None:
-    made = demo.actions_propose("disable_user", arg=("user=reporting",), account="222222222222", reason="case 4711")
+    made = demo.actions_propose("disable_user", arg=("user=maria",), account="222222222222", reason="case 4711")
     proposal = approved(demo, ledger_of(demo).get(made.id))
     ledger = ledger_of(demo)
     lease = ledger.begin(proposal.id, "a process that is gone")

@@ -28,7 +28,8 @@ from trailwarden.model.proposal import Proposal
 from trailwarden.settings import AgentSettings
 from trailwarden.tools._respond import ledger_of
 
-LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+#: Each width and each scheme once.
+LOOKS = [(1280, "dark"), (390, "light")]
 NAME = "openai-chat:stand-in"
 UNKNOWN = "cccccccc-0000-4000-8000-000000000000"
 HOSTILE = (

@@ -146,6 +146,8 @@ def _of_time(alert: datetime, session: Session) -> Iterator[str]:
 
 def _span(length: timedelta) -> str:
     minutes = int(length.total_seconds() // 60)
+    if minutes < 1:
+        return "less than a minute"
     if minutes < 60:
         return _many(minutes, "minute")
     return _many(minutes // 60, "hour") if minutes < 48 * 60 else _many(minutes // 1440, "day")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -23,7 +24,8 @@ def reference() -> str:
 
 def _sections(command: click.Command, parent: click.Context | None) -> Iterator[str]:
     name = command.name or "" if parent else "trailwarden"
-    context = click.Context(command, info_name=name, parent=parent, max_content_width=110, terminal_width=110)
+    settings: dict[str, Any] = {**command.context_settings, "max_content_width": 110, "terminal_width": 110}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
     yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for inner in command.list_commands(context):

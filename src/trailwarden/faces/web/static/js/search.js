@@ -189,6 +189,7 @@ class Table {
       const page = await fetchJson(this.rows.length ? `${this.url}&cursor=${encodeURIComponent(this.next)}` : this.url);
       for (const row of page.rows) if (!this.ids.has(row[0])) this.add(row);
       this.next = page.next;
+      this.more.textContent = "";
       this.say();
     } catch (error) {
       this.more.replaceChildren(make("span", {}, `${error.message} `), make("button", { class: "button compact", type: "button", onclick: () => this.load() }, "Try again"));
@@ -210,7 +211,6 @@ class Table {
     const total = this.next ? this.total : this.rows.length;
     this.table.setAttribute("aria-rowcount", total === null ? "-1" : String(total + 1));
     one("[data-loaded]").textContent = !this.next ? loaded : total === null ? `${loaded} loaded` : `${loaded} of ${number(total)} loaded`;
-    this.more.textContent = "";
   }
 
   counted(total) {
