@@ -427,7 +427,7 @@ class Ledger:
     def _alone(self, database: "Connection", proposal: Proposal, now: datetime) -> None:
         """Let one proposal at a time change an account: what a plan relies on, such as who else is an administrator,
         must not be taken away by another meanwhile."""
-        for other in self._store.list(database, states=("executing",), account=proposal.account):
+        for other in self._store.list(database, states=_EXECUTING, account=proposal.account):
             until = other.lease.until
             if other.proposal.id != proposal.id and until is not None and until > now:
                 raise LeaseHeld(
