@@ -168,6 +168,7 @@ def test_without_a_provider_its_steps_say_so(console: Served, path: str) -> None
 
 #: Texts in tables that have become cards, a row each, which are pressed into a narrow column of many lines.
 _SQUEEZED = """[...document.querySelectorAll(".table.fold td")]
+    .filter((cell) => getComputedStyle(cell.parentElement).display === "block")
     .filter((cell) => cell.offsetWidth < 0.5 * cell.parentElement.offsetWidth && cell.offsetHeight > 100)
     .map((cell) => cell.innerText)"""
 

@@ -3,8 +3,9 @@ import { one } from "./dom.js";
 
 const form = one("form[data-challenge]");
 const refused = one("[data-refused]", form);
+const button = one("[data-authenticate]", form);
 
-one("[data-authenticate]", form).addEventListener("click", async () => {
+button.addEventListener("click", async () => {
   refused.hidden = true;
   try {
     const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(form.dataset.challenge));
@@ -17,3 +18,4 @@ one("[data-authenticate]", form).addEventListener("click", async () => {
     refused.hidden = false;
   }
 });
+button.disabled = false; // before, a click would have done nothing
