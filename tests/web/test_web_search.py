@@ -2,13 +2,16 @@
 
 import json
 import re
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 from web_kit import EVERYTHING, Served, Watch, violations
 
-from trailwarden.model.event import EventFilter
+from trailwarden.lake.paging import Position, cursor_at
+from trailwarden.model.event import EventFilter, EventQuery
+from trailwarden.model.time import Window
 
 #: The other two looks of these pages are taken by test_web_all_pages.
 LOOKS = [(1280, "dark"), (390, "light")]
@@ -294,6 +297,23 @@ def test_one_question_is_one_entry_of_the_audit_chain(console: Served) -> None:
     with console.client(EVERYTHING) as another:
         another.get("/search/rows", params={"from": "2025-01-01", "to": "2025-01-31", "user": "john@company.com"})
     assert asked() == before + 7
+
+
+def test_a_made_up_cursor_cannot_hide_which_time_was_read(console: Served) -> None:
+    app, end = console.app, console.app.now()
+    other = EventQuery(where=EventFilter(), window=Window(end - timedelta(days=20), end - timedelta(days=13)))
+    cursor = cursor_at(other, Position(end - timedelta(days=13), ""))
+
+    def questions() -> list[str]:
+        return [entry.body for entry in app.state.audit.entries() if entry.kind == "question"]
+
+    with console.client(EVERYTHING) as client:
+        client.get("/search", params={"last": "7d"})
+        before = questions()
+        rows = client.get("/search/rows", params={"last": "7d", "cursor": cursor})
+    assert rows.json()["rows"]
+    (asked,) = questions()[len(before) :]
+    assert (end - timedelta(days=20)).strftime("%Y-%m-%d %H:%M:%S") in asked
 
 
 def test_events_are_there_before_they_are_counted(page: Page, console: Served) -> None:

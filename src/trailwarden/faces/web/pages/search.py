@@ -123,7 +123,7 @@ def search(
 def counts(here: OnPage) -> Response:
     """What is counted of all matches: totals, histogram and facets, for the page that has its events already."""
     query = _asked(here)
-    _note(here, query)
+    _note(here, query.where, query.window)
     asks = EventQuery(where=query.where, window=query.window, limit=1)
     page = search_lake(here.console.app.lake, asks, now=here.console.app.now())
     return here.page("search_counts.html", **_counted(query, page))
@@ -211,22 +211,22 @@ def _piece(here: Here, query: Asked, piece: _Piece) -> EventRows:
     first = window_of(piece.cursor) if piece.cursor is not None else None
     if first is not None and window is not None and first.length == window.length:
         window = first
-    _note(here, query, piece.order)
+    _note(here, query.where, window, piece.order)
     asks = EventQuery(where=query.where, window=window, order=piece.order, limit=piece.limit)
     history = live_history(app, asks, piece.live)
     page = page_of_lake(app.lake, asks, now=app.now(), cursor=piece.cursor, history=history.regions)
     return msgspec.structs.replace(page, coverage=page.coverage.with_gaps(history.gaps, history.notes))
 
 
-def _note(here: Here, query: Asked, order: Order = "newest") -> None:
+def _note(here: Here, where: EventFilter, window: Window | None, order: Order = "newest") -> None:
     """Write into the audit chain who asks what, unless it is a further piece of what this session asked last."""
     app = here.app
     asked: OrderedDict[str, _Question] = app.kept.setdefault("searches", OrderedDict())
     before, now = asked.get(here.session.csrf), app.now()
-    if before is not None and before.holds(query.where, query.window, now):
+    if before is not None and before.holds(where, window, now):
         return
-    app.asked(catalog.tools()["search"], query.where, query.window, order=order)
-    asked[here.session.csrf] = _Question(query.where, query.window, now)
+    app.asked(catalog.tools()["search"], where, window, order=order)
+    asked[here.session.csrf] = _Question(where, window, now)
     asked.move_to_end(here.session.csrf)
     while len(asked) > SESSIONS:
         asked.popitem(last=False)
