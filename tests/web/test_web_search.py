@@ -2,13 +2,14 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 from web_kit import EVERYTHING, Served, Watch, violations
 
+from trailwarden.faces.web.pages.search import _Question
 from trailwarden.lake.paging import Position, cursor_at
 from trailwarden.model.event import EventFilter, EventQuery
 from trailwarden.model.time import Window
@@ -297,6 +298,27 @@ def test_one_question_is_one_entry_of_the_audit_chain(console: Served) -> None:
     with console.client(EVERYTHING) as another:
         another.get("/search/rows", params={"from": "2025-01-01", "to": "2025-01-31", "user": "john@company.com"})
     assert asked() == before + 7
+
+
+@pytest.mark.parametrize(
+    ("passed", "moved", "same"),
+    [
+        (timedelta(), timedelta(), True),
+        (timedelta(minutes=5), timedelta(minutes=5), True),
+        (timedelta(seconds=1), timedelta(seconds=2), True),  # noted later than it was read
+        (timedelta(seconds=1), timedelta(minutes=5), False),
+        (timedelta(minutes=5), timedelta(minutes=-1), False),
+        (timedelta(minutes=61), timedelta(minutes=61), False),
+    ],
+)
+def test_a_question_moves_with_the_clock_alone(passed: timedelta, moved: timedelta, same: bool) -> None:
+    at = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    asked = _Question(EventFilter(), Window(at - timedelta(days=1), at), at)
+    now = Window(at - timedelta(days=1) + moved, at + moved)
+    assert asked.holds(EventFilter(), now, at + passed) is same
+    assert not asked.holds(EventFilter(failed=True), now, at + passed)
+    assert not asked.holds(EventFilter(), None, at + passed)
+    assert not asked.holds(EventFilter(), Window(now.start - timedelta(hours=1), now.end), at + passed)
 
 
 def test_a_made_up_cursor_cannot_hide_which_time_was_read(console: Served) -> None:

@@ -31,6 +31,8 @@ pages = Pages()
 FIRST = 50
 #: How long pieces of an answer belong to the question that was asked, and of how many sessions the last is known.
 ONE_QUESTION, SESSIONS = timedelta(hours=1), 1000
+#: How much time may pass between the reading of an address, whose window it fixes, and the noting of its question.
+_A_MOMENT = timedelta(minutes=1)
 #: Facets that are open at first.
 _OPEN = ("principal", "event", "source_ip", "error")
 
@@ -74,7 +76,8 @@ class _Question(msgspec.Struct, frozen=True):
             return False
         if window is None or self.window is None:
             return window is self.window
-        return window.length == self.window.length and timedelta() <= window.start - self.window.start <= now - self.at
+        moved = window.start - self.window.start
+        return window.length == self.window.length and timedelta() <= moved <= now - self.at + _A_MOMENT
 
 
 @pages.get("/search", right="read")
