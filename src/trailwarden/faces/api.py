@@ -5,9 +5,8 @@ query. Answers are the command line's JSON. There is no route that approves or e
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from types import MappingProxyType
@@ -22,12 +21,13 @@ from starlette.responses import Response, StreamingResponse
 from ..access import right_for
 from ..app import App
 from ..errors import NotAuthenticated, TrailwardenError, UsageError
-from ..progress import Progress, Silent, Task
+from ..progress import Progress, Silent
 from .callers import AT_ONCE, Caller, Callers, bearer, running
 from .openapi import PREFIX, document
 from .output import encode, next_page
 from .problems import LARGEST_BODY, NotHere, NotJson, TooLarge, WrongMethod, body_of, headers_of, status_of
 from .schema import Offer, offers
+from .web.stream import Reported, Step
 
 #: After so many seconds without news, a stream says that it is still there.
 _HEARTBEAT = 15.0
@@ -218,13 +218,13 @@ def _failed(error: TrailwardenError, headers: Mapping[str, str] = MappingProxyTy
 async def _events(threads: ThreadPoolExecutor, work: Callable[[Progress], tuple[bytes, Any]]) -> AsyncIterator[bytes]:
     """The progress of some work, then its answer or its failure, as server-sent events. Who waits
     holds no thread: those are what all pages are made in."""
-    news: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+    news: asyncio.Queue[msgspec.Struct | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
-    def tell(latest: dict[str, Any] | None) -> None:
+    def tell(latest: msgspec.Struct | None) -> None:
         loop.call_soon_threadsafe(news.put_nowait, latest)
 
-    under_way: Future[tuple[bytes, Any]] = threads.submit(work, _Reported(tell))
+    under_way: Future[tuple[bytes, Any]] = threads.submit(work, Reported(tell))
     under_way.add_done_callback(lambda _: tell(None))
     yield b": working\n\n"
     while True:
@@ -233,9 +233,9 @@ async def _events(threads: ThreadPoolExecutor, work: Callable[[Progress], tuple[
         except TimeoutError:
             yield b": still working\n\n"
             continue
-        pending: dict[str, dict[str, Any]] = {}
-        while latest is not None:
-            pending[latest["task"]] = latest  # whoever reads slowly gets where it stands, not each step
+        pending: dict[str, Step] = {}
+        while isinstance(latest, Step):
+            pending[latest.task] = latest  # whoever reads slowly gets where it stands, not each step
             if news.empty():
                 break
             latest = news.get_nowait()
@@ -253,36 +253,3 @@ async def _events(threads: ThreadPoolExecutor, work: Callable[[Progress], tuple[
 
 def _event(name: str, data: bytes) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), data)
-
-
-class _Reported:
-    """Progress that is put into a queue."""
-
-    def __init__(self, tell: Callable[[dict[str, Any]], object]) -> None:
-        self._tell = tell
-
-    @contextmanager
-    def task(self, title: str, *, total: float | None = None, unit: str = "") -> Iterator[Task]:
-        """A task, each of whose steps is news."""
-        yield _ReportedTask(self._tell, {"task": title, "done": 0.0, "total": total, "unit": unit, "note": ""})
-
-
-class _ReportedTask:
-    def __init__(self, tell: Callable[[dict[str, Any]], object], state: dict[str, Any]) -> None:
-        self._told = tell
-        self._state = state
-        self._tell()
-
-    def advance(self, amount: float, *, note: str = "") -> None:
-        """So much more is done."""
-        self._state["done"] += amount
-        self._state["note"] = note or self._state["note"]
-        self._tell()
-
-    def total(self, amount: float) -> None:
-        """There is so much in all."""
-        self._state["total"] = amount
-        self._tell()
-
-    def _tell(self) -> None:
-        self._told(dict(self._state))
