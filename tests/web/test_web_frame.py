@@ -25,12 +25,14 @@ def test_keys_open_help_palette_and_go(page: Page) -> None:
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     assert violations(page) == []
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name="Go to")
     field.fill("AKIAIOSFODNN7EXAMPLE")
     expect(page.get_by_role("listbox").get_by_role("option").first).to_contain_text("Everything this key did")
     assert violations(page) == []
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("j")
     expect(page.locator("[data-row]").first).to_be_focused()
     page.keyboard.press("j")
